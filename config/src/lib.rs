@@ -1,0 +1,25 @@
+//! Reads the server's configuration and the trust policy. Every error names file, line, column and the mend.
+//!
+//! [`server`] holds `sealgate.yaml`, [`policy`] turns `trust-policy.yaml` into a [`sealgate_verifier::Policy`],
+//! [`template`] what `sealgate init` writes, [`schema`] the published JSON Schema.
+
+mod document;
+pub mod error;
+mod file;
+pub mod limits;
+mod members;
+mod node;
+pub mod policy;
+mod problems;
+mod scalar;
+pub mod schema;
+pub mod server;
+mod shape;
+mod snippet;
+pub mod template;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use policy::{LoadedPolicy, load_policy, unmatched_rules};
+pub use server::{
+    AddressRange, Admin, Credential, IndexKind, PullAccess, Registry, RegistryKind, Secret, ServerConfig, Tls, Upstream, unknown_variables,
+};

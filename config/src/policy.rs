@@ -1,0 +1,85 @@
+//! `trust-policy.yaml` → [`sealgate_verifier::Policy`] (DESIGN §4).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sealgate_verifier::{Mode, Policy, PolicyParts};
+
+use crate::document::{Document, Secrecy, whole};
+use crate::error::ConfigErrors;
+use crate::file;
+use crate::limits;
+use crate::problems::Problems;
+
+pub(crate) mod fields;
+mod origin;
+mod revision;
+mod rule;
+mod signer;
+mod warning;
+
+pub use warning::unmatched_rules;
+
+use origin::Origin;
+use revision::Files;
+
+/// A policy and what it was read from.
+#[derive(Debug, Clone)]
+pub struct LoadedPolicy {
+    /// The checked policy. Its revision hashes the file and every file that it names.
+    pub policy: Policy,
+    /// Every file that was read, for watching.
+    pub files: Vec<PathBuf>,
+    /// What is legal and still worth a word, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the policy at `file`, and the keys that it names (paths relative to it).
+///
+/// # Errors
+/// Every problem that there is.
+pub fn load_policy(file: &Path) -> Result<LoadedPolicy, ConfigErrors> {
+    let mend = "correct `policy` in the server's configuration, or write a policy with `sealgate init`";
+    let bytes = file::read(file, limits::POLICY_FILE_BYTES)
+        .map_err(|problem| ConfigErrors(vec![whole(file, format!("the file {problem}"), mend)]))?;
+    let document = Document::parse(file, &bytes, &fields::POLICY, Secrecy::Public).map_err(|error| ConfigErrors(vec![error]))?;
+    let mut problems = Problems::new(&document);
+    let mut files = Files::new(file, &bytes);
+    let mut origin = Origin::default();
+    let parts = read(&document, &mut files, &mut origin, &mut problems);
+    let (files, revision) = files.finish();
+    let (signers, rules) = parts;
+    let policy = Policy::new(PolicyParts { revision, signers, rules });
+    for error in policy.as_ref().err().into_iter().flatten() {
+        origin.report(error, &mut problems);
+    }
+    match policy {
+        Ok(policy) => {
+            let warnings = warning::warnings(&policy);
+            problems.finish(LoadedPolicy { policy, files, warnings })
+        }
+        Err(errors) => {
+            if problems.is_empty() {
+                // An error whose place is not known still must not be lost.
+                for error in &errors {
+                    problems.node(&document.root, error.to_string(), "correct the policy");
+                }
+            }
+            problems.fail()
+        }
+    }
+}
+
+type Parts = (BTreeMap<sealgate_verifier::SignerName, sealgate_verifier::Signer>, Vec<sealgate_verifier::Rule>);
+
+fn read(document: &Document, files: &mut Files, origin: &mut Origin, problems: &mut Problems<'_>) -> Parts {
+    let Some(members) = problems.members(&document.root, &fields::POLICY) else { return Parts::default() };
+    if let Some(node) = members.get("version") {
+        problems.parsed(node, "1, the only version that this release reads", |text| (text == "1").then_some(()));
+    }
+    let mode = members.get("mode").and_then(|node| rule::mode(node, problems)).unwrap_or(Mode::Enforce);
+    let signers = members.get("signers").map(|node| signer::read(node, files, origin, problems)).unwrap_or_default();
+    let rules = members.get("rules").and_then(|node| problems.list(node)).unwrap_or_default();
+    let rules = rules.iter().flat_map(|node| rule::read(node, mode, origin, problems)).collect();
+    (signers, rules)
+}

@@ -1,0 +1,80 @@
+//! What is legal in a policy and still worth a word.
+
+use std::collections::BTreeSet;
+
+use sealgate_verifier::reference::DOCKER_HUB;
+use sealgate_verifier::{Mode, Pattern, Policy, Requirement, Rule};
+
+use crate::server::ServerConfig;
+
+/// One line for each.
+pub(crate) fn warnings(policy: &Policy) -> Vec<String> {
+    let mut found = Vec::new();
+    if policy.rules().is_empty() {
+        found.push("there is no rule, so every image is denied".to_owned());
+    } else if policy.rules().iter().all(|rule| rule.mode == Mode::Audit) {
+        found.push("every rule is in audit mode: images that a rule denies are served all the same".to_owned());
+    }
+    let mut named = BTreeSet::new();
+    for rule in policy.rules() {
+        for requirement in &rule.requirements {
+            match requirement {
+                Requirement::Allow => allow(rule, &mut found),
+                Requirement::Deny | Requirement::Digests(_) => {}
+                Requirement::SignedBy(signed_by) => {
+                    named.extend(signed_by.signers.iter());
+                    for signer in &signed_by.signers {
+                        counts_nowhere(policy, rule, signer, &mut found);
+                    }
+                }
+            }
+        }
+        if rule.pattern.to_string() == format!("{DOCKER_HUB}/*") {
+            found.push(format!(
+                "rule {0}/* can never match: images there have two parts, as in {0}/library/nginx; write {0}/**",
+                DOCKER_HUB
+            ));
+        }
+    }
+    for name in policy.signers().keys().filter(|name| !named.contains(name)) {
+        found.push(format!("no rule names the signer {name}"));
+    }
+    found
+}
+
+fn allow(rule: &Rule, found: &mut Vec<String>) {
+    if rule.pattern.literal().is_empty() {
+        found.push("rule ** allows every image that no other rule matches, unsigned ones too".to_owned());
+    } else if !rule.pattern.literal().contains('/') {
+        found.push(format!("rule {} allows a whole registry, unsigned images too", rule.pattern));
+    }
+}
+
+fn counts_nowhere(policy: &Policy, rule: &Rule, signer: &str, found: &mut Vec<String>) {
+    let Some(images) = policy.signer(signer).map(|signer| &signer.images) else { return };
+    if !images.is_empty() && !images.iter().any(|image| overlap(image, &rule.pattern)) {
+        found.push(format!("rule {} names the signer {signer}, whose `images` hold none of the rule's", rule.pattern));
+    }
+}
+
+/// Whether some repository may match both. Never wrongly false.
+fn overlap(one: &Pattern, other: &Pattern) -> bool {
+    let within = |outer: &str, inner: &str| {
+        outer.is_empty() || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    within(one.literal(), other.literal()) || within(other.literal(), one.literal())
+}
+
+/// A warning for each rule whose registry the server does not know: it can never match.
+#[must_use]
+pub fn unmatched_rules(policy: &Policy, server: &ServerConfig) -> Vec<String> {
+    let registry = |rule: &Rule| rule.pattern.literal().split('/').next().unwrap_or_default().to_owned();
+    let known: Vec<&str> = server.registries.keys().map(String::as_str).collect();
+    let unknown = policy.rules().iter().map(|rule| (rule, registry(rule)));
+    unknown
+        .filter(|(_, registry)| !registry.is_empty() && !server.registries.contains_key(registry))
+        .map(|(rule, registry)| {
+            format!("rule {} can never match: {registry} is not among the configured registries ({})", rule.pattern, known.join(", "))
+        })
+        .collect()
+}

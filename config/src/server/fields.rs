@@ -1,0 +1,82 @@
+//! What `sealgate.yaml` may hold (DESIGN §3).
+
+use crate::shape::{Field, Later, Object, Shape};
+
+/// The whole file.
+pub(crate) static SERVER: Object = Object::new(&[
+    Field::new("listen", Shape::Listen, "where the gate listens; default 127.0.0.1:5000"),
+    Field::new("public-url", Shape::Text, "the URL that denials link to"),
+    Field::new("admin", Shape::Object(&ADMIN), "the admin listener"),
+    Field::new("data", Shape::Path, "the data folder; default ./data"),
+    Field::new("policy", Shape::Path, "the trust policy's file; without one everything is denied"),
+    Field::new("tls", Shape::Object(&TLS), "TLS of the gate's listener"),
+    Field::new("store", Shape::Object(&STORE), "how metadata is stored"),
+    Field::new(
+        "registries",
+        Shape::Named(&Shape::Object(&REGISTRY)),
+        "the registries behind the gate, by canonical name; default docker.io",
+    ),
+    Field::new("evidence", Shape::Object(&EVIDENCE), "how long collected evidence is used"),
+    Field::new("shutdown-grace", Shape::Duration, "how long a shutdown waits for requests under way; default 25s"),
+    Field::new("limits", Shape::Object(&LIMITS), "bounds on what clients can use"),
+]);
+
+/// `admin:`
+pub(crate) static ADMIN: Object =
+    Object::new(&[
+        Field::new("listen", Shape::Listen, "where pages, admin API, /metrics, /livez and /readyz are; default 127.0.0.1:5001").required()
+    ]);
+
+/// `tls:`
+pub(crate) static TLS: Object = Object::new(&[
+    Field::new("certificate", Shape::Path, "PEM file with the certificate chain").required(),
+    Field::new("key", Shape::Path, "PEM file with the private key").required(),
+    Field::new("http2", Shape::Boolean, "offer HTTP/2, which has no place for a denial's reason phrase; default false"),
+]);
+
+/// `store:`
+pub(crate) static STORE: Object = Object {
+    later: &[
+        Later { key: "max-size", mend: "remove it, and give the data folder a volume of the size that you want" },
+        Later { key: "reserve", mend: "remove it, and watch the free space of the data folder's volume" },
+    ],
+    ..Object::new(&[Field::new("index", Shape::Choice(&["redb", "sled"]), "the embedded store that holds the index; default redb")])
+};
+
+/// One entry of `registries:`
+pub(crate) static REGISTRY: Object = Object {
+    later: &[Later { key: "hosted", mend: "remove this registry; in this version registries are pulled through only" }],
+    ..Object::new(&[
+        Field::new("default", Shape::Boolean, "whether requests that name no registry mean this one; default docker.io"),
+        Field::new("path", Shape::Text, "the canonical name, for a registry whose key has a port"),
+        Field::new("upstream", Shape::Text, "URL of the registry; default https:// and its name"),
+        Field::new("realm", Shape::OneOrMore(&Shape::Text), "further host of the token server, which may see the credentials"),
+        Field::new("tag-ttl", Shape::Duration, "how long a tag's digest is used without asking upstream; default 5m"),
+        Field::new("tag-max-stale", Shape::Duration, "how long a tag's digest is used while upstream is unreachable; default 24h"),
+        Field::new("ca", Shape::Path, "PEM file with the private CAs of this registry"),
+        Field::new("allow-addresses", Shape::List(&Shape::Text), "private address ranges (CIDR) that this registry may resolve to"),
+        Field::new("credentials", Shape::List(&Shape::Object(&CREDENTIAL)), "user names and passwords; the first that fits is used"),
+        Field::new("pull", Shape::Choice(&["anonymous"]), "who may pull through the gate"),
+    ])
+};
+
+/// One entry of `credentials:`
+pub(crate) static CREDENTIAL: Object = Object {
+    secret: true,
+    ..Object::new(&[
+        Field::new("repositories", Shape::OneOrMore(&Shape::Text), "the repositories that it is for; required for docker.io"),
+        Field::new("username", Shape::Secret, "env://VAR, file:///path or the text itself").required(),
+        Field::new("password", Shape::Secret, "env://VAR, file:///path or the text itself").required(),
+    ])
+};
+
+/// `evidence:`
+pub(crate) static EVIDENCE: Object = Object::new(&[
+    Field::new("ttl", Shape::Duration, "how long found evidence is used before it is collected again; default 1h"),
+    Field::new("missing-ttl", Shape::Duration, "how long \"no evidence found\" is believed; default 30s"),
+    Field::new("max-stale", Shape::Duration, "how long evidence counts that cannot be collected again; default 24h"),
+]);
+
+/// `limits:`
+pub(crate) static LIMITS: Object =
+    Object::new(&[Field::new("max-connections", Shape::Count(1, 1_000_000), "most client connections at once; default 10000")]);

@@ -1,0 +1,239 @@
+//! Reads `sealgate.yaml` and the environment into a [`ServerConfig`].
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::address::{UpstreamUrl, split_port};
+use super::registry::{Registries, readable};
+use super::secret::Environment;
+use super::{Admin, IndexKind, ServerConfig, Tls, environment as variable, fields};
+use crate::document::{Document, Secrecy, whole};
+use crate::error::ConfigErrors;
+use crate::file;
+use crate::limits;
+use crate::members::Members;
+use crate::node::{Node, Place};
+use crate::problems::Problems;
+use crate::scalar;
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 5000);
+const ADMIN_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 5001);
+const DATA: &str = "./data";
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
+const MAX_CONNECTIONS: usize = 10_000;
+const EVIDENCE_TTL: Duration = Duration::from_hours(1);
+const EVIDENCE_MISSING_TTL: Duration = Duration::from_secs(30);
+const EVIDENCE_MAX_STALE: Duration = Duration::from_hours(24);
+
+/// See [`ServerConfig::load`].
+pub(crate) fn load(file: Option<&Path>, environment: &Environment<'_>) -> Result<ServerConfig, ConfigErrors> {
+    let document = match file {
+        Some(path) => {
+            let mend = "name another with --config, or write one with `sealgate init`";
+            let bytes = file::read(path, limits::SERVER_FILE_BYTES)
+                .map_err(|problem| ConfigErrors(vec![whole(path, format!("the file {problem}"), mend)]))?;
+            Document::parse(path, &bytes, &fields::SERVER, Secrecy::Secrets)
+        }
+        // The embedded defaults are those of a file without a key.
+        None => Document::parse(Path::new(""), b"{}", &fields::SERVER, Secrecy::Secrets),
+    };
+    let document = document.map_err(|error| ConfigErrors(vec![error]))?;
+    let mut problems = Problems::new(&document);
+    let config = read(&document, environment, &mut problems);
+    match config {
+        Some(config) => problems.finish(config),
+        None => problems
+            .finish(())
+            .and_then(|()| Err(ConfigErrors(vec![whole(&document.file, "the file cannot be read", "see `sealgate init`")]))),
+    }
+}
+
+fn read(document: &Document, environment: &Environment<'_>, problems: &mut Problems<'_>) -> Option<ServerConfig> {
+    let members = problems.members(&document.root, &fields::SERVER)?;
+    let listen = listen(members.get("listen"), LISTEN, variable::LISTEN, environment, problems);
+    let admin = members.get("admin").and_then(|node| problems.members(node, &fields::ADMIN));
+    let admin_listen = admin.as_ref().and_then(|admin| admin.get("listen"));
+    let admin = Admin { listen: self::listen(admin_listen, ADMIN_LISTEN, variable::ADMIN_LISTEN, environment, problems) };
+    let registries = match members.get("registries") {
+        Some(node) => Registries::read(node, environment, problems),
+        None => Some(Registries::docker_hub()),
+    };
+    let evidence = evidence(members.get("evidence"), problems);
+    let public_url = public_url(members.get("public-url"), environment, problems);
+    let place = |node: Option<&Node>| node.map(|node| node.place);
+    if overlap(listen, admin.listen) {
+        let mend = "give the admin listener another port";
+        refuse(problems, place(admin_listen.or(members.get("listen"))), "`listen` and `admin.listen` are the same address", mend);
+    }
+    for (place, url) in registries.iter().flat_map(|registries| &registries.upstreams) {
+        if is_own(url, listen) || is_own(url, admin.listen) || public_url.as_deref().is_some_and(|public| is_public(url, public)) {
+            problems.place(*place, "this upstream is the gate itself", "name the registry behind it, or change `listen`");
+        }
+    }
+    let config = Draft { listen, admin, public_url, registries, evidence };
+    finish(&members, config, document, environment, problems)
+}
+
+/// What is read before the rest.
+struct Draft {
+    listen: SocketAddr,
+    admin: Admin,
+    public_url: Option<String>,
+    registries: Option<Registries>,
+    evidence: [Duration; 3],
+}
+
+fn finish(
+    members: &Members<'_>,
+    draft: Draft,
+    document: &Document,
+    environment: &Environment<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<ServerConfig> {
+    let data = path(members.get("data"), variable::DATA, environment, problems).unwrap_or_else(|| document.relative(DATA));
+    let policy = path(members.get("policy"), variable::POLICY, environment, problems);
+    let tls = members.get("tls").and_then(|node| tls(node, problems));
+    let index = members.get("store").and_then(|node| index(node, problems)).unwrap_or(IndexKind::Redb);
+    let shutdown_grace = members.get("shutdown-grace").and_then(|node| problems.duration(node)).unwrap_or(SHUTDOWN_GRACE);
+    let max_connections = members.get("limits").and_then(|node| max_connections(node, problems)).unwrap_or(MAX_CONNECTIONS);
+    let Draft { listen, admin, public_url, registries, evidence: [evidence_ttl, evidence_missing_ttl, evidence_max_stale] } = draft;
+    let Registries { by_name, default, .. } = registries?;
+    Some(ServerConfig {
+        listen,
+        public_url,
+        admin,
+        data,
+        policy,
+        tls,
+        index,
+        registries: by_name,
+        default_registry: default,
+        evidence_ttl,
+        evidence_missing_ttl,
+        evidence_max_stale,
+        shutdown_grace,
+        max_connections,
+    })
+}
+
+fn listen(node: Option<&Node>, default: SocketAddr, name: &str, environment: &Environment<'_>, problems: &mut Problems<'_>) -> SocketAddr {
+    // A wrong value in the file stays an error when the environment overrides it: it would bite at the next change.
+    let written = node.and_then(|node| problems.listen(node));
+    let overriding = environment(name).and_then(|text| {
+        let found = scalar::listen(&text);
+        if found.is_none() {
+            problems
+                .elsewhere(format!("the environment variable {name} is {}", problems.quote(&text)), format!("expected {}", scalar::LISTEN));
+        }
+        found
+    });
+    overriding.or(written).unwrap_or(default)
+}
+
+fn path(node: Option<&Node>, name: &str, environment: &Environment<'_>, problems: &mut Problems<'_>) -> Option<PathBuf> {
+    let written = node.and_then(|node| problems.path(node));
+    match environment(name) {
+        Some(text) if text.trim().is_empty() || text.contains('\0') => {
+            problems.elsewhere(format!("the environment variable {name} is no path"), "name a path, or unset it");
+            None
+        }
+        Some(text) => Some(PathBuf::from(text)),
+        None => written,
+    }
+}
+
+fn public_url(node: Option<&Node>, environment: &Environment<'_>, problems: &mut Problems<'_>) -> Option<String> {
+    const EXPECTED: &str = "a URL such as https://gate.acme.example, without user name, query and fragment";
+    let written = node.and_then(|node| problems.parsed(node, EXPECTED, parse_public_url));
+    match environment(variable::PUBLIC_URL) {
+        Some(text) => {
+            let found = parse_public_url(&text);
+            if found.is_none() {
+                problems.elsewhere(
+                    format!("the environment variable {} is no public URL", variable::PUBLIC_URL),
+                    format!("expected {EXPECTED}"),
+                );
+            }
+            found
+        }
+        None => written,
+    }
+}
+
+/// Printable ASCII only, since it stands in HTTP/1.1 reason phrases.
+fn parse_public_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = text.bytes().all(|b| b.is_ascii_graphic()) && !text.contains(['@', '?', '#', '\\', '"', '<', '>']);
+    let short = text.len() <= limits::PUBLIC_URL_BYTES;
+    (plain && short && sealgate_verifier::reference::is_registry(authority)).then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn tls(node: &Node, problems: &mut Problems<'_>) -> Option<Tls> {
+    let members = problems.members(node, &fields::TLS)?;
+    let certificate = members.get("certificate").and_then(|node| readable(node, problems));
+    let key = members.get("key").and_then(|node| readable(node, problems));
+    let http2 = members.get("http2").and_then(|node| problems.boolean(node)).unwrap_or(false);
+    Some(Tls { certificate: certificate?, key: key?, http2 })
+}
+
+fn index(node: &Node, problems: &mut Problems<'_>) -> Option<IndexKind> {
+    let members = problems.members(node, &fields::STORE)?;
+    problems.parsed(members.get("index")?, "`redb` or `sled`", |text| match text {
+        "redb" => Some(IndexKind::Redb),
+        "sled" => Some(IndexKind::Sled),
+        _ => None,
+    })
+}
+
+fn evidence(node: Option<&Node>, problems: &mut Problems<'_>) -> [Duration; 3] {
+    let defaults = [EVIDENCE_TTL, EVIDENCE_MISSING_TTL, EVIDENCE_MAX_STALE];
+    let Some(node) = node else { return defaults };
+    let Some(members) = problems.members(node, &fields::EVIDENCE) else { return defaults };
+    let mut duration = |key: &str| members.get(key).and_then(|node| problems.duration(node));
+    let (ttl, missing, stale) = (duration("ttl"), duration("missing-ttl"), duration("max-stale"));
+    let ttl = ttl.unwrap_or(EVIDENCE_TTL);
+    if let (Some(stale), Some(node)) = (stale, members.get("max-stale"))
+        && stale < ttl
+    {
+        problems.node(node, "`max-stale` is shorter than `ttl`", "make it at least as long");
+    }
+    [ttl, missing.unwrap_or(EVIDENCE_MISSING_TTL), stale.unwrap_or(EVIDENCE_MAX_STALE.max(ttl))]
+}
+
+fn max_connections(node: &Node, problems: &mut Problems<'_>) -> Option<usize> {
+    let members = problems.members(node, &fields::LIMITS)?;
+    problems.count(members.get("max-connections")?, 1, 1_000_000).and_then(|count| usize::try_from(count).ok())
+}
+
+fn refuse(problems: &mut Problems<'_>, place: Option<Place>, problem: &str, mend: &str) {
+    match place {
+        Some(place) => problems.place(place, problem, mend),
+        None => problems.elsewhere(problem, mend),
+    }
+}
+
+/// Whether both cannot be bound. Port 0 takes any free port.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (wide || one.ip() == other.ip())
+}
+
+/// Whether requests to `url` arrive at the listener on `own`.
+fn is_own(url: &UpstreamUrl, own: SocketAddr) -> bool {
+    let here = match url.address().map(|address| address.to_canonical()) {
+        Some(address) => address == own.ip() || (own.ip().is_unspecified() && address.is_loopback()),
+        None => url.host == "localhost" && (own.ip().is_loopback() || own.ip().is_unspecified()),
+    };
+    here && own.port() != 0 && url.port == own.port()
+}
+
+/// Whether `url` names the host and port of the public URL.
+fn is_public(url: &UpstreamUrl, public: &str) -> bool {
+    let (scheme, rest) = public.split_once("://").unwrap_or_default();
+    let (host, port) = split_port(rest.split('/').next().unwrap_or_default());
+    let port = port.and_then(|port| port.parse().ok()).unwrap_or(if scheme == "http" { 80 } else { 443 });
+    host.trim_matches(['[', ']']) == url.host && port == url.port
+}

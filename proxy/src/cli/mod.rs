@@ -1,0 +1,200 @@
+//! The command line (DESIGN §8): one file per command.
+//!
+//! Results go to stdout, diagnostics to stderr, the exit code says what a script must know ([`exit`]). Nothing prompts without a terminal.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sealgate_verifier::Timestamp;
+
+pub mod completion;
+pub mod config_check;
+pub mod config_file;
+pub mod control;
+pub mod demo;
+pub mod exchange;
+pub mod exit;
+pub mod explain;
+pub mod generate_key_pair;
+pub mod healthcheck;
+pub mod image;
+pub mod init;
+pub mod output;
+pub mod password;
+pub mod policy_schema;
+pub mod progress;
+pub mod serve;
+pub mod sign;
+pub mod verify;
+pub mod version;
+
+use exit::Failure;
+
+/// What this program calls itself to registries.
+pub const USER_AGENT: &str = concat!("sealgate/", env!("CARGO_PKG_VERSION"));
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done                          10  the image is unsigned
+  1  another error                 11  the tag or digest does not exist
+  2  wrong usage                   12  signatures exist, none that is expected
+  3  the configuration is invalid  22  denied for another reason, or for several
+                                   75  try again later
+
+Start here:
+  sealgate demo                    see the whole job, without a network
+  sealgate init                    write a configuration, a trust policy and a key pair
+  sealgate serve                   run the gate";
+
+/// An image signing and verification gate between container registries and everything that runs containers.
+#[derive(Debug, Parser)]
+#[command(name = "sealgate", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a configuration, a trust policy and a key pair to start from.
+    Init(init::InitArgs),
+    /// Show the whole job without a network: signed, unsigned, wrongly signed and tampered images, pulled through a gate.
+    Demo(demo::DemoArgs),
+    /// Run the gate.
+    Serve(serve::ServeArgs),
+    /// Say what the gate decides about an image, why, and what evidence it found.
+    Explain(explain::ExplainArgs),
+    /// Verify an image's signatures from here, without a gate.
+    Verify(verify::VerifyArgs),
+    /// Sign images by digest and publish the signatures beside them.
+    Sign(sign::SignArgs),
+    /// Generate a key pair that cosign reads too.
+    GenerateKeyPair(generate_key_pair::GenerateKeyPairArgs),
+    /// Work with the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Work with the trust policy.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Ask a running gate whether it is ready; for container health checks.
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Print a shell's completion script.
+    Completion(completion::CompletionArgs),
+    /// Print the version.
+    Version(version::VersionArgs),
+}
+
+/// `sealgate config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and the trust policy; every error is listed at once.
+    Check(config_check::ConfigCheckArgs),
+}
+
+/// `sealgate policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Print the JSON Schema of the trust policy, or of the server's configuration.
+    Schema(policy_schema::PolicySchemaArgs),
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::Exit::Usage } else { exit::Exit::Ok };
+            // Help into a closed pipe is no error.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    // The process-wide default; only a second call fails, and there is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(cli.command) {
+        Ok(()) => exit::Exit::Ok.into(),
+        Err(failure) => {
+            failure.report();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(args) => init::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Sign(args) => sign::run(args),
+        Command::GenerateKeyPair(args) => generate_key_pair::run(args),
+        Command::Config(ConfigCommand::Check(args)) => config_check::run(args),
+        Command::Policy(PolicyCommand::Schema(args)) => policy_schema::run(args),
+        Command::Healthcheck(args) => healthcheck::run(args),
+        Command::Completion(args) => completion::run(args),
+        Command::Version(args) => version::run(args),
+    }
+}
+
+/// A value of the process's environment, where it is set and is text.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The present. The command line reads the clock; the decision never does.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// Runs a client command's future on one thread. `serve` and `demo` build a runtime of their own.
+///
+/// # Errors
+/// When the system gives no runtime, or the future fails.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
+    runtime.block_on(future)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound_and_complete() {
+        Cli::command().debug_assert();
+        let names: Vec<String> = Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        for expected in [
+            "init",
+            "demo",
+            "serve",
+            "explain",
+            "verify",
+            "sign",
+            "generate-key-pair",
+            "config",
+            "policy",
+            "healthcheck",
+            "completion",
+            "version",
+        ] {
+            assert!(names.iter().any(|name| name == expected), "{expected}");
+        }
+    }
+
+    #[test]
+    fn every_command_says_what_it_is_for() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A gate that runs: store, listeners, control socket, and its orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sealgate_config::ServerConfig;
+use sealgate_verifier::Policy;
+use tokio::task::JoinHandle;
+
+use super::binding::Listeners;
+use super::policy::PolicyFile;
+use super::signals::{Request, Signals};
+use crate::cli::control::SOCKET;
+use crate::gate::{Gate, GateParts};
+use crate::metrics::{Listener, Metrics};
+use crate::routes::{AdminRoutes, ControlRoutes, Readiness, ReloadPolicy, Routes};
+use crate::server::{self, ControlSocket, Limits, ServerOptions, ShutdownTrigger, Tls};
+use crate::store::{IndexState, Store, StoreOptions};
+
+/// Most connections of the admin and control listeners.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// A running gate.
+pub struct Instance {
+    gate: Arc<Gate>,
+    readiness: Arc<Readiness>,
+    policy: Arc<PolicyFile>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    /// Ends the gate's listener.
+    stop_gate: ShutdownTrigger,
+    /// Ends the admin listener and the control socket, later: `/readyz` answers while the gate drains.
+    stop_admin: ShutdownTrigger,
+    serving: JoinHandle<()>,
+    administering: Vec<JoinHandle<()>>,
+}
+
+impl Instance {
+    /// Opens the store and begins to serve.
+    ///
+    /// # Errors
+    /// What cannot be opened, and how to mend it.
+    pub async fn start(config: ServerConfig, policy: Policy, listeners: Listeners) -> Result<Self, String> {
+        let text = |error: std::io::Error| error.to_string();
+        let address = listeners.gate.local_addr().map_err(text)?;
+        let admin_address = listeners.admin.local_addr().map_err(text)?;
+        let metrics = Metrics::new(config.registries.values().map(|registry| registry.name.as_str()));
+        let tls = load_tls(&config, &metrics)?;
+        let store = open_store(&config).await?;
+        let gate = Gate::new(GateParts { config, policy, store, metrics: Arc::clone(&metrics) })?;
+        let config = gate.config();
+        let readiness = Arc::new(Readiness::default());
+        let policy = PolicyFile::new(Arc::clone(&gate));
+        let (stop_gate, gate_shutdown) = server::shutdown();
+        let (stop_admin, admin_shutdown) = server::shutdown();
+
+        let mut options = ServerOptions::new(Listener::Gate, Arc::clone(&metrics));
+        options.max_connections = config.max_connections;
+        options.grace = config.shutdown_grace;
+        options.tls = tls;
+        let routes = server::layers(Routes::new(Arc::clone(&gate)), Limits::default());
+        let serving = spawn(server::serve(options, listeners.gate, routes, gate_shutdown), "gate");
+
+        let small = |listener| {
+            let mut options = ServerOptions::new(listener, Arc::clone(&metrics));
+            options.max_connections = ADMIN_CONNECTIONS;
+            options
+        };
+        let admin = AdminRoutes::new(Arc::clone(&gate), Arc::clone(&readiness));
+        let admin = server::serve(small(Listener::Admin), listeners.admin, admin, admin_shutdown.clone());
+        let socket = ControlSocket::bind(&config.data.join(SOCKET)).map_err(|error| format!("the control socket: {error}"))?;
+        let control = ControlRoutes::new(Arc::clone(&gate), Arc::clone(&readiness), reloader(&policy));
+        let control = server::serve_unix(small(Listener::Control), socket, control, admin_shutdown);
+        let administering = vec![spawn(admin, "admin"), spawn(control, "control")];
+        tracing::info!(%address, "listening: gate");
+        tracing::info!(address = %admin_address, "listening: admin");
+        Ok(Self { gate, readiness, policy, address, admin_address, stop_gate, stop_admin, serving, administering })
+    }
+
+    /// Where clients reach it.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the admin reaches it.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Serves until SIGTERM or SIGINT, and reloads the policy at each SIGHUP.
+    ///
+    /// # Errors
+    /// When the store does not close.
+    pub async fn run_until_signal(self, mut signals: Signals) -> Result<(), String> {
+        while signals.next().await == Request::Reload {
+            // The outcome is in the log and in a metric.
+            let _ = self.policy.reload().await;
+        }
+        tokio::spawn(async move {
+            signals.stop().await;
+            tracing::warn!("stopped by a second signal: requests under way were cut");
+            std::process::exit(1);
+        });
+        self.stop().await
+    }
+
+    /// Takes no new requests, finishes those under way as long as `shutdown-grace` allows, and closes the store.
+    ///
+    /// # Errors
+    /// When the store does not close.
+    pub async fn stop(self) -> Result<(), String> {
+        self.readiness.drain();
+        tracing::info!("draining");
+        self.stop_gate.fire();
+        // A task that panicked has ended as well.
+        let _ = self.serving.await;
+        self.stop_admin.fire();
+        for task in self.administering {
+            let _ = task.await;
+        }
+        let store = self.gate.store().clone();
+        let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|error| error.to_string())?;
+        closed.map_err(|error| format!("the store did not close cleanly: {error}"))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn load_tls(config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>, String> {
+    let Some(sealgate_config::Tls { certificate, key, http2 }) = &config.tls else { return Ok(None) };
+    let tls = Tls::load(certificate.clone(), key.clone(), *http2, Arc::clone(metrics));
+    tls.map(Some).map_err(|error| format!("TLS: {error}"))
+}
+
+async fn open_store(config: &ServerConfig) -> Result<Store, String> {
+    let options = StoreOptions { folder: config.data.clone(), index: config.index };
+    let opened = tokio::task::spawn_blocking(move || Store::open(&options)).await.map_err(|error| error.to_string())?;
+    let (store, report) = opened.map_err(|error| error.to_string())?;
+    tracing::info!(
+        created = report.created,
+        replayed = report.replayed,
+        torn_bytes = report.torn_bytes,
+        leftovers = report.leftovers,
+        missing_manifests = report.missing_manifests,
+        "the store is open"
+    );
+    if let IndexState::Rebuilt { reason } = &report.index {
+        tracing::warn!(%reason, "the index was rebuilt from the ledger");
+    }
+    Ok(store)
+}
+
+fn reloader(policy: &Arc<PolicyFile>) -> ReloadPolicy {
+    let policy = Arc::clone(policy);
+    Arc::new(move || {
+        let policy = Arc::clone(&policy);
+        Box::pin(async move { policy.reload().await })
+    })
+}
+
+fn spawn(serving: impl Future<Output = server::Drained> + Send + 'static, listener: &'static str) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let drained = serving.await;
+        tracing::debug!(listener, ?drained, "a listener ended");
+    })
+}

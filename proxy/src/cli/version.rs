@@ -1,0 +1,35 @@
+//! `sealgate version`
+
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::Failure;
+use super::output::{self, Format};
+
+/// Arguments of `sealgate version`.
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// Form of the result
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Format,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Version {
+    version: &'static str,
+    os: &'static str,
+    architecture: &'static str,
+}
+
+/// Prints the version.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn run(args: VersionArgs) -> Result<(), Failure> {
+    let version = Version { version: env!("CARGO_PKG_VERSION"), os: std::env::consts::OS, architecture: std::env::consts::ARCH };
+    match args.output {
+        Format::Json => output::json(&version),
+        Format::Text => output::result(&format!("sealgate {} {}/{}", version.version, version.os, version.architecture)),
+    }
+}

@@ -1,0 +1,171 @@
+//! A blob needs reference and possession (DESIGN §1.4): an admitted manifest of that repository lists it, and that repository's
+//! upstream delivered or confirmed it.
+
+use std::sync::{Arc, PoisonError};
+
+use sealgate_registry::FetchError;
+use sealgate_verifier::{Digest, Manifest, Repository};
+
+use crate::body::Progress;
+use crate::gate::fetch::{self, Growing};
+use crate::gate::{Admitted, Gate, GateError, Key, ServedBlob};
+use crate::store::blob::StoredBlob;
+
+/// Manifests that are looked at for one blob. Base layers are shared by many images; any one of them suffices.
+const CANDIDATES: usize = 32;
+/// Indexes of a repository whose unseen children are walked for a blob that no known manifest lists.
+const WALKED_INDEXES: usize = 16;
+
+/// Where a blob's bytes are.
+#[derive(Clone)]
+pub enum BlobContent {
+    /// Complete and durable.
+    Stored(StoredBlob),
+    /// On its way in.
+    Growing(Growing),
+}
+
+impl Gate {
+    /// The reference: whether an admitted manifest of `repository` lists `blob`.
+    ///
+    /// # Errors
+    /// [`GateError::BlobUnknown`], or the denial of the manifest that lists it.
+    pub async fn grant(self: &Arc<Self>, repository: &Repository, blob: &Digest) -> Result<Admitted<ServedBlob>, GateError> {
+        let key = (repository.clone(), *blob);
+        if let Some(manifest) = self.grants.get(&key)
+            && let Ok(decided) = self.decide(repository, &manifest).await
+            && let Some(granted) = decided.admitted_blob(blob)
+        {
+            return Ok(granted);
+        }
+        let mut denial = None;
+        for manifest in self.store.manifests_listing_blob(repository, blob).map_err(GateError::store)?.into_iter().take(CANDIDATES) {
+            let decided = match self.decide(repository, &manifest).await {
+                Ok(decided) => decided,
+                Err(error @ (GateError::DeniedUnseen { .. } | GateError::Store { .. })) => return Err(error),
+                Err(_) => continue,
+            };
+            if let Some(granted) = decided.admitted_blob(blob) {
+                self.grants.insert(key, manifest, 1);
+                return Ok(granted);
+            }
+            denial = Some(decided);
+        }
+        if let Some(granted) = self.walk_unseen_children(repository, blob).await? {
+            return Ok(granted);
+        }
+        Err(denial.map_or(GateError::BlobUnknown, GateError::Denied))
+    }
+
+    /// Clients that already hold the manifests ask for blobs only: looks through children of admitted indexes that nobody asked for
+    /// yet. Each child is fetched once, so a repeated miss costs nothing upstream.
+    async fn walk_unseen_children(
+        self: &Arc<Self>,
+        repository: &Repository,
+        blob: &Digest,
+    ) -> Result<Option<Admitted<ServedBlob>>, GateError> {
+        for index in self.store.indexes_of(repository, WALKED_INDEXES).map_err(GateError::store)? {
+            let Ok(decided) = self.decide(repository, &index).await else { continue };
+            let Manifest::Index(list) = &decided.manifest else { continue };
+            if decided.admitted_manifest().is_none() {
+                continue;
+            }
+            for child in &list.manifests {
+                if self.store.manifest(repository, &child.digest).map_err(GateError::store)?.is_some() {
+                    continue;
+                }
+                let Ok(child_decided) = self.decide(repository, &child.digest).await else { continue };
+                if let Some(granted) = child_decided.admitted_blob(blob) {
+                    self.grants.insert((repository.clone(), *blob), child.digest, 1);
+                    return Ok(Some(granted));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The possession: whether the repository's upstream delivered the blob, or confirms now that it has it.
+    ///
+    /// # Errors
+    /// [`GateError::BlobUnknown`] when it does not, or the upstream's failure.
+    pub async fn confirm(self: &Arc<Self>, repository: &Repository, blob: &Admitted<ServedBlob>) -> Result<(), GateError> {
+        let ServedBlob { digest, size } = *blob.get();
+        if self.store.possession(repository, &digest).map_err(GateError::store)?.is_some() {
+            return Ok(());
+        }
+        let upstream = self.upstream(repository)?;
+        upstream.check_pause()?;
+        match upstream.note(upstream.client.head_blob(repository.path(), &digest).await) {
+            Ok(Some(found)) if found != size => {
+                let problem = format!("the manifest says {size} bytes, the upstream announces {found}");
+                Err(GateError::Upstream(FetchError::Malformed { problem }))
+            }
+            Ok(_) => Ok(()),
+            Err(FetchError::NotFound | FetchError::Denied { .. }) => Err(GateError::BlobUnknown),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The bytes: stored, or from the upstream with one GET for any number of callers.
+    ///
+    /// # Errors
+    /// [`GateError::BlobUnknown`], or the upstream's or the store's failure.
+    pub async fn blob(self: &Arc<Self>, repository: &Repository, blob: &Admitted<ServedBlob>) -> Result<BlobContent, GateError> {
+        let ServedBlob { digest, size } = *blob.get();
+        let key = (repository.clone(), digest);
+        if let Some(open) = self.open_blobs.get(&key) {
+            return Ok(BlobContent::Stored(open));
+        }
+        if let Some(growing) = self.growing(&key) {
+            return Ok(BlobContent::Growing(growing));
+        }
+        let gate = Arc::clone(self);
+        let work = key.clone();
+        let found = self.fetch_flights.join(key, move || async move { gate.open_or_fetch(work, size).await }).await;
+        found.map_err(|error| match error {
+            GateError::ManifestUnknown => GateError::BlobUnknown,
+            other => other,
+        })
+    }
+
+    fn growing(&self, key: &Key) -> Option<Growing> {
+        let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.get(key).filter(|growing| !matches!(*growing.progress.borrow(), Progress::Failed)).cloned()
+    }
+
+    async fn open_or_fetch(self: Arc<Self>, key: Key, size: u64) -> Result<BlobContent, GateError> {
+        if let Some(growing) = self.growing(&key) {
+            return Ok(BlobContent::Growing(growing));
+        }
+        let (repository, digest) = &key;
+        let blobs = Arc::clone(self.store.blobs());
+        let wanted = *digest;
+        let stored = tokio::task::spawn_blocking(move || blobs.open(&wanted)).await.map_err(GateError::store)?.map_err(GateError::store)?;
+        if let Some(stored) = stored.filter(|stored| stored.size == size) {
+            if self.store.possession(repository, digest).map_err(GateError::store)?.is_none() {
+                let upstream = self.upstream(repository)?;
+                upstream.check_pause()?;
+                upstream.note(upstream.client.head_blob(repository.path(), digest).await)?;
+                self.store.record_possession(repository, digest, size, self.now()).await.map_err(GateError::store)?;
+            }
+            self.open_blobs.insert(key, stored.clone(), 1);
+            return Ok(BlobContent::Stored(stored));
+        }
+        let permit = Arc::clone(&self.fetch_permits).acquire_owned().await.map_err(|_| GateError::Internal)?;
+        let upstream = Arc::clone(self.upstream(repository)?);
+        let request = fetch::Request { upstream, path: repository.path().to_owned(), digest: *digest, size };
+        let (growing, work) = fetch::start(request, Arc::clone(self.store.blobs())).await?;
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), growing.clone());
+        let gate = Arc::clone(&self);
+        tokio::spawn(async move {
+            let _permit = permit;
+            if work.await.is_ok()
+                && let Err(error) = gate.store.record_possession(&key.0, &key.1, size, gate.now()).await
+            {
+                tracing::error!(%error, "a fetched blob could not be recorded");
+            }
+            gate.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        });
+        Ok(BlobContent::Growing(growing))
+    }
+}

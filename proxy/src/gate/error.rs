@@ -1,0 +1,56 @@
+//! Why the gate does not serve something. What a client sees of it is decided in `routes::error`.
+
+use std::sync::Arc;
+
+use sealgate_registry::FetchError;
+
+use crate::gate::decided::Decided;
+
+/// Why the gate does not serve something.
+#[derive(Debug, Clone)]
+pub enum GateError {
+    /// The policy denies it.
+    Denied(Arc<Decided>),
+    /// A denial that needed no evidence: no rule matches, or the rule says `deny`. The line says so.
+    DeniedUnseen {
+        /// The one line that a client sees.
+        line: Arc<str>,
+    },
+    /// The manifest is not in the repository, as far as its upstream says.
+    ManifestUnknown,
+    /// The blob is in no admitted manifest of the repository, or its upstream does not have it.
+    BlobUnknown,
+    /// The upstream failed.
+    Upstream(FetchError),
+    /// The upstream sent a manifest that can mean more than one thing, or none.
+    BadManifest {
+        /// What is wrong.
+        problem: Arc<str>,
+    },
+    /// The store cannot take what must be recorded before it is served.
+    Store {
+        /// For the log only.
+        detail: Arc<str>,
+    },
+    /// A task ended without a result. Never expected; denied and logged.
+    Internal,
+}
+
+impl GateError {
+    /// A store error, with its detail for the log.
+    pub fn store(error: impl std::fmt::Display) -> Self {
+        let detail = error.to_string();
+        tracing::error!(%detail, "the store failed");
+        Self::Store { detail: detail.into() }
+    }
+}
+
+impl From<FetchError> for GateError {
+    fn from(error: FetchError) -> Self {
+        match error {
+            // A registry that answers 401 or 403 for a repository hides whether it exists; so do we (DESIGN §3).
+            FetchError::NotFound | FetchError::Denied { .. } => Self::ManifestUnknown,
+            other => Self::Upstream(other),
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! What the gate decided or would decide about one reference, and why: the answer to `sealgate explain`, as it crosses the control
+//! socket in JSON and as people read it.
+
+use std::fmt::Write as _;
+
+use sealgate_verifier::{
+    Digest, Finding, FindingOutcome, Gap, Location, Mode, Reason, Reference, Repository, SignatureForm, Tag, Timestamp, Verdict,
+};
+use serde::{Deserialize, Serialize};
+
+/// The whole explanation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Explanation {
+    /// Canonical repository.
+    pub repository: Repository,
+    /// The tag that was asked for.
+    pub tag: Option<Tag>,
+    /// The digest that was decided on.
+    pub digest: Digest,
+    /// How the tag became the digest.
+    pub resolution: Option<Resolution>,
+    /// The rule that matched: its pattern.
+    pub rule: Option<String>,
+    /// What a client gets.
+    pub outcome: Outcome,
+    /// The line that a denied client sees, or the same about an admission.
+    pub line: String,
+    /// Each requirement that was judged.
+    pub requirements: Vec<Judged>,
+    /// Each signature that was looked at.
+    pub findings: Vec<FoundSignature>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// The decision behind it.
+    pub decision: Decision,
+}
+
+/// What a client gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The image.
+    Admitted,
+    /// 403.
+    Denied,
+    /// The image with a `Warning` header: the rule denies it in audit mode.
+    AuditedDenial,
+}
+
+impl Outcome {
+    /// The outcome in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Denied => "denied",
+            Self::AuditedDenial => "denied, but served with a warning (audit mode)",
+        }
+    }
+}
+
+/// How a tag became a digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Resolution {
+    /// When upstream last confirmed it.
+    pub confirmed_at: Timestamp,
+    /// From then on upstream is asked again; none where every request asks.
+    pub fresh_until: Option<Timestamp>,
+}
+
+/// The decision that is explained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Decision {
+    /// Its id, where the running gate recorded it.
+    pub id: Option<String>,
+    /// When it was made.
+    pub at: Timestamp,
+    /// From this time on it counts for nothing.
+    pub valid_until: Option<Timestamp>,
+    /// Hash over the policy and every file that it names.
+    pub policy: Digest,
+}
+
+/// One requirement of the rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Judged {
+    /// The requirement in the policy's words.
+    pub requirement: String,
+    /// Whether it holds.
+    pub met: bool,
+    /// The signers that met it, or those that signed though it was not met.
+    pub by: Vec<String>,
+    /// Why it does not hold.
+    pub problem: Option<String>,
+}
+
+/// One signature that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FoundSignature {
+    /// Where it was found.
+    pub location: Location,
+    /// Digest of the manifest that carries it.
+    pub attachment: Digest,
+    /// The digest that was being vouched for.
+    pub subject: Digest,
+    /// How it is stored.
+    pub form: String,
+    /// The signer whose valid signature it is.
+    pub signer: Option<String>,
+    /// That signer's key.
+    pub key: Option<String>,
+    /// The first step that failed.
+    pub failure: Option<String>,
+}
+
+impl From<&Finding> for FoundSignature {
+    fn from(finding: &Finding) -> Self {
+        let (signer, key, failure) = match &finding.outcome {
+            FindingOutcome::Verified { signer, key } => (Some(signer.clone()), Some(key.to_string()), None),
+            FindingOutcome::Failed { why } => (None, None, Some(why.clone())),
+        };
+        let Finding { location, attachment, subject, .. } = *finding;
+        Self { location, attachment, subject, form: form_name(finding.form).to_owned(), signer, key, failure }
+    }
+}
+
+const fn form_name(form: SignatureForm) -> &'static str {
+    match form {
+        SignatureForm::SimpleSigning => "simple signing",
+        SignatureForm::BundleDsse => "Sigstore bundle (DSSE)",
+        SignatureForm::BundleMessage => "Sigstore bundle (message signature)",
+        SignatureForm::Other => "unknown form",
+    }
+}
+
+/// A decision and its surroundings, from which an [`Explanation`] is made.
+#[derive(Debug)]
+pub struct Explained<'a> {
+    /// What was asked for, under its canonical name.
+    pub reference: &'a Reference,
+    /// The digest that was decided on.
+    pub digest: Digest,
+    /// How the tag became the digest.
+    pub resolution: Option<Resolution>,
+    /// The verdict.
+    pub verdict: &'a Verdict,
+    /// What could not be seen while the evidence was collected.
+    pub gaps: Vec<Gap>,
+    /// The decision's record.
+    pub decision: Decision,
+    /// The line that a denied client sees.
+    pub line: String,
+}
+
+impl From<Explained<'_>> for Explanation {
+    fn from(explained: Explained<'_>) -> Self {
+        let Explained { reference, digest, resolution, verdict, gaps, decision, line } = explained;
+        let (rule, outcome, requirements) = match verdict {
+            Verdict::Admit(admission) => {
+                let judged = |satisfied: &sealgate_verifier::Satisfied| Judged {
+                    requirement: satisfied.requirement.clone(),
+                    met: true,
+                    by: satisfied.by.clone(),
+                    problem: None,
+                };
+                (Some(admission.rule().to_owned()), Outcome::Admitted, admission.satisfied().iter().map(judged).collect())
+            }
+            Verdict::Deny(denial) => {
+                let outcome = match denial.mode {
+                    Mode::Enforce => Outcome::Denied,
+                    Mode::Audit => Outcome::AuditedDenial,
+                };
+                (denial.rule.clone(), outcome, denial.reasons.iter().map(unmet).collect())
+            }
+        };
+        Self {
+            repository: reference.repository.clone(),
+            tag: reference.tag.clone().filter(|_| reference.digest.is_none()),
+            digest,
+            resolution,
+            rule,
+            outcome,
+            line,
+            requirements,
+            findings: verdict.findings().iter().map(FoundSignature::from).collect(),
+            gaps,
+            decision,
+        }
+    }
+}
+
+fn unmet(reason: &Reason) -> Judged {
+    let (requirement, by) = match reason {
+        Reason::NoRule => ("a rule that matches the repository".to_owned(), Vec::new()),
+        Reason::DeniedByRule => ("deny".to_owned(), Vec::new()),
+        Reason::DigestNotListed { .. } => ("digests".to_owned(), Vec::new()),
+        Reason::Unsigned { expected } | Reason::EvidenceMissing { expected, .. } => (expected.clone(), Vec::new()),
+        Reason::SignaturesDoNotSatisfy { expected, by, .. } => (expected.clone(), by.clone()),
+        Reason::BadManifest { .. } => ("a manifest with one meaning".to_owned(), Vec::new()),
+    };
+    Judged { requirement, met: false, by, problem: Some(problem(reason)) }
+}
+
+/// What was found in place of what a reason's requirement expects, in one line.
+#[must_use]
+pub fn problem(reason: &Reason) -> String {
+    match reason {
+        Reason::NoRule => "no rule of the policy matches this repository".to_owned(),
+        Reason::DeniedByRule => "the rule denies every image that it matches".to_owned(),
+        Reason::DigestNotListed { listed } => format!("the digest is none of the {listed} that the rule lists"),
+        Reason::Unsigned { .. } => "no signature exists".to_owned(),
+        Reason::SignaturesDoNotSatisfy { found, .. } => format!("found {found}"),
+        Reason::EvidenceMissing { gaps, .. } => {
+            let gaps: Vec<String> = gaps.iter().map(gap_line).collect();
+            format!("not everything could be seen: {}", gaps.join("; "))
+        }
+        Reason::BadManifest { problem } => format!("bad manifest: {problem}"),
+    }
+}
+
+/// One gap in one line.
+#[must_use]
+pub fn gap_line(gap: &Gap) -> String {
+    let mut line =
+        if gap.place.is_empty() { format!("signatures {}", gap.failure.name()) } else { format!("{} {}", gap.place, gap.failure.name()) };
+    if !gap.detail.is_empty() {
+        let _ = write!(line, " ({})", gap.detail);
+    }
+    line
+}
+
+/// The explanation as people read it. `paint` may colour a word by whether it is good.
+#[must_use]
+pub fn render_explanation(explanation: &Explanation, paint: &dyn Fn(&str, bool) -> String) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<12} {value}");
+    };
+    let tag = explanation.tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+    row("Reference", &format!("{}{tag}", explanation.repository));
+    row("Digest", &explanation.digest.to_string());
+    if let Some(resolution) = &explanation.resolution {
+        let fresh = resolution.fresh_until.map(|until| format!(", asked again from {until} on")).unwrap_or_default();
+        row("Resolved", &format!("tag confirmed {}{fresh}", resolution.confirmed_at));
+    }
+    row("Rule", explanation.rule.as_deref().unwrap_or("none matches"));
+    let good = matches!(explanation.outcome, Outcome::Admitted);
+    row("Outcome", &paint(explanation.outcome.name(), good));
+    if let Some(id) = &explanation.decision.id {
+        row("Decision", id);
+    }
+    if let Some(until) = explanation.decision.valid_until {
+        row("Valid until", &until.to_string());
+    }
+    row("Policy", &explanation.decision.policy.to_string());
+    section(&mut text, "Requirements", explanation.requirements.iter().map(|judged| requirement_lines(judged, paint)), None);
+    section(
+        &mut text,
+        "Signatures",
+        explanation.findings.iter().map(|found| signature_lines(found, explanation, paint)),
+        Some("none found"),
+    );
+    section(&mut text, "Not seen", explanation.gaps.iter().map(gap_line), None);
+    let _ = writeln!(text, "\n{}", explanation.line);
+    text
+}
+
+fn section(text: &mut String, title: &str, items: impl Iterator<Item = String>, empty: Option<&str>) {
+    let mut items = items.peekable();
+    if items.peek().is_none() && empty.is_none() {
+        return;
+    }
+    let _ = writeln!(text, "\n{title}");
+    match (items.peek().is_none(), empty) {
+        (true, Some(empty)) => {
+            let _ = writeln!(text, "  {empty}");
+        }
+        (true | false, _) => items.for_each(|item| {
+            let _ = writeln!(text, "  {item}");
+        }),
+    }
+}
+
+fn requirement_lines(judged: &Judged, paint: &dyn Fn(&str, bool) -> String) -> String {
+    let mut line = format!("{} {}", paint(if judged.met { "met" } else { "not met" }, judged.met), judged.requirement);
+    if !judged.by.is_empty() {
+        let _ = write!(line, " (signed by {})", judged.by.join(", "));
+    }
+    if let Some(problem) = &judged.problem {
+        let _ = write!(line, "\n    {problem}");
+    }
+    line
+}
+
+fn signature_lines(found: &FoundSignature, explanation: &Explanation, paint: &dyn Fn(&str, bool) -> String) -> String {
+    let mut line = match (&found.signer, &found.failure) {
+        (Some(signer), _) => format!("{} by {signer}", paint("valid", true)),
+        (None, failure) => format!("{}: {}", paint("does not count", false), failure.as_deref().unwrap_or("no reason was given")),
+    };
+    let _ = write!(line, "\n    {} in {}, manifest {}", found.form, found.location.name(), found.attachment);
+    if let Some(key) = &found.key {
+        let _ = write!(line, "\n    key {key}");
+    }
+    if found.subject != explanation.digest {
+        let _ = write!(line, "\n    over the index {}", found.subject);
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealgate_verifier::{Denial, EvidenceSource, Failure};
+
+    fn denied() -> Explanation {
+        let digest = Digest::sha256(b"image");
+        let gap =
+            Gap { source: EvidenceSource::Signatures, place: "referrers API".into(), failure: Failure::Timeout, detail: String::new() };
+        let reference: Reference = "nginx:1.27".parse().expect("a reference");
+        let verdict = Verdict::Deny(Denial {
+            repository: reference.repository.clone(),
+            digest,
+            rule: Some("docker.io/library/*".into()),
+            mode: Mode::Enforce,
+            reasons: vec![Reason::EvidenceMissing { expected: "signed-by any of ci".into(), gaps: vec![gap.clone()] }],
+            findings: vec![Finding {
+                location: Location::SignatureTag,
+                attachment: Digest::sha256(b"signature"),
+                subject: digest,
+                form: SignatureForm::SimpleSigning,
+                outcome: FindingOutcome::Failed { why: "expected a key of the policy, found another".into() },
+            }],
+            valid_until: None,
+        });
+        let line = verdict.line();
+        let decision = Decision { id: Some("01J".into()), at: Timestamp(0), valid_until: None, policy: digest };
+        Explained { reference: &reference, digest, resolution: None, verdict: &verdict, gaps: vec![gap], decision, line }.into()
+    }
+
+    #[test]
+    fn an_explanation_crosses_the_socket_unchanged() {
+        let explanation = denied();
+        let json = serde_json::to_string(&explanation).expect("JSON");
+        assert_eq!(serde_json::from_str::<Explanation>(&json).expect("the same"), explanation);
+        assert!(json.contains(r#""outcome":"denied""#), "{json}");
+    }
+
+    #[test]
+    fn a_report_names_everything_that_was_seen_and_not_seen() {
+        let report = render_explanation(&denied(), &|word, _| word.to_owned());
+        for expected in [
+            "Reference    docker.io/library/nginx:1.27",
+            "Rule         docker.io/library/*",
+            "Outcome      denied",
+            "Decision     01J",
+            "not met signed-by any of ci",
+            "does not count: expected a key of the policy, found another",
+            "simple signing in .sig tag, manifest sha256:",
+            "referrers API timed out",
+            "DENIED by policy rule docker.io/library/*: expected signed-by any of ci; found ",
+        ] {
+            assert!(report.contains(expected), "{expected:?} is missing in\n{report}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Listings that the gate makes itself: referrers of an admitted subject, and tags.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sealgate_registry::{FetchError, TagPage};
+use sealgate_verifier::{Attachment, Digest, Failure, Gap, Manifest, Repository, media_type};
+use serde_json::{Value, json};
+
+use crate::gate::decided::Admitted;
+use crate::gate::{Gate, GateError};
+
+impl Gate {
+    /// The referrers of an admitted subject, as an OCI index: those whose bytes make them evidence. Each member is served byte-exact.
+    ///
+    /// # Errors
+    /// The subject's denial; a gap in the search is an error and never an empty list.
+    pub async fn referrers(
+        self: &Arc<Self>,
+        repository: &Repository,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+    ) -> Result<Admitted<Bytes>, GateError> {
+        let decided = self.decide(repository, subject).await?;
+        let Some(admitted) = decided.admitted_manifest() else { return Err(GateError::Denied(decided)) };
+        let held = self.evidence(repository, subject, self.evidence_ttl()).await?;
+        if held.set.items.is_empty()
+            && let Some(gap) = held.set.gaps.first()
+        {
+            return Err(GateError::Upstream(gap_error(gap)));
+        }
+        let members: Vec<Value> = held.set.items.iter().filter_map(|item| member(item, subject)).collect();
+        let wanted = |member: &Value| artifact_type.is_none_or(|wanted| member["artifactType"] == wanted);
+        let members: Vec<Value> = members.into_iter().filter(wanted).collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": members });
+        Ok(admitted.map(|_| Bytes::from(index.to_string())))
+    }
+
+    /// One page of the tags of a repository that a rule speaks of.
+    ///
+    /// # Errors
+    /// The denial where no rule matches, or the upstream's failure.
+    pub async fn tags(self: &Arc<Self>, repository: &Repository, count: usize, last: Option<&str>) -> Result<TagPage, GateError> {
+        self.deny_unseen(repository)?;
+        let upstream = self.upstream(repository)?;
+        upstream.check_pause()?;
+        Ok(upstream.note(upstream.client.tags(repository.path(), count, last).await)?)
+    }
+}
+
+/// A descriptor with what the manifest itself says (distribution-spec 1.1, "Listing Referrers").
+fn member(item: &Attachment, subject: &Digest) -> Option<Value> {
+    let Ok(Manifest::Image(image)) = Manifest::parse(&item.manifest, None) else { return None };
+    if image.subject.as_ref().is_none_or(|named| named.digest != *subject) {
+        return None;
+    }
+    let artifact_type = image.artifact_type.unwrap_or(image.config.media_type);
+    Some(json!({
+        "mediaType": image.media_type,
+        "digest": item.digest,
+        "size": item.manifest.len(),
+        "artifactType": artifact_type,
+        "annotations": image.annotations,
+    }))
+}
+
+fn gap_error(gap: &Gap) -> FetchError {
+    match gap.failure {
+        Failure::Timeout => FetchError::Timeout,
+        Failure::RateLimited => FetchError::RateLimited { retry_after: None },
+        Failure::Refused
+        | Failure::Unavailable
+        | Failure::Truncated
+        | Failure::Malformed
+        | Failure::Stale
+        | Failure::Oversized
+        | Failure::NotCollected => FetchError::Unavailable { status: 502 },
+    }
+}

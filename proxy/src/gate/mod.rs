@@ -1,0 +1,198 @@
+//! The gate: resolve, collect, decide, and let out only what was decided.
+//!
+//! [`decided`] holds the one type through which bytes leave; [`judge`] makes decisions; [`resolve`] turns tags into digests;
+//! [`material`] brings manifests and evidence in; [`blobs`] and [`fetch`] serve blobs.
+
+pub mod blobs;
+pub mod cache;
+pub mod clock;
+pub mod decided;
+pub mod error;
+pub mod explain;
+pub mod explanation;
+pub mod fetch;
+pub mod flight;
+pub mod judge;
+pub mod listing;
+pub mod material;
+pub mod record;
+pub mod resolve;
+pub mod upstreams;
+
+pub use blobs::BlobContent;
+pub use decided::{Admitted, Decided, Outcome, ServedBlob, ServedManifest};
+pub use error::GateError;
+pub use upstreams::Target;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use sealgate_config::ServerConfig;
+use sealgate_verifier::{Digest, Policy, Repository, Revision, Tag, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::gate::cache::Cache;
+use crate::gate::clock::Clock;
+use crate::gate::fetch::Growing;
+use crate::gate::flight::Flights;
+use crate::gate::material::{HeldEvidence, RawManifest};
+use crate::gate::resolve::Resolution;
+use crate::gate::upstreams::{Upstream, Upstreams};
+use crate::metrics::Metrics;
+use crate::store::blob::StoredBlob;
+use crate::store::{DecisionRecord, Store};
+
+/// Bytes of decided manifests in memory. With manifests of about 1 KiB these are some 30,000 decisions.
+const DECISION_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of undecided manifests in memory: what was fetched and is being decided on.
+const RAW_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of evidence in memory.
+const EVIDENCE_BYTES: usize = 32 * 1024 * 1024;
+/// Tags whose resolution is in memory.
+const TAGS: usize = 50_000;
+/// Blobs whose grant, subject or decision is in memory.
+const GRANTS: usize = 100_000;
+/// Open files of stored blobs. The usual limit of a process is 1,024 files.
+const OPEN_BLOBS: usize = 256;
+/// Blob fetches at once, over all upstreams; further ones wait. Each holds one blocking thread and a few MiB.
+const FETCHES: usize = 64;
+
+/// What names a thing in one repository.
+pub(in crate::gate) type Key = (Repository, Digest);
+
+/// One load of the policy.
+pub(in crate::gate) struct PolicyLoad {
+    pub(in crate::gate) policy: Policy,
+    /// Counts the loads of this process: part of each decision's key.
+    pub(in crate::gate) epoch: u64,
+}
+
+/// What a gate is made of.
+pub struct GateParts {
+    /// The server's configuration.
+    pub config: ServerConfig,
+    /// The trust policy.
+    pub policy: Policy,
+    /// The store.
+    pub store: Store,
+    /// Where it counts.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The gate. Shared by all connections.
+pub struct Gate {
+    config: ServerConfig,
+    upstreams: Upstreams,
+    store: Store,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    policy: ArcSwap<PolicyLoad>,
+    decisions: Cache<Key, Arc<Decided>>,
+    /// The last decisions that were not recorded, by identifier, so that a denial's link can be followed.
+    unrecorded: Cache<String, DecisionRecord>,
+    decision_flights: Arc<Flights<(Key, u64, judge::As), Arc<Decided>>>,
+    tags: Cache<(Repository, Tag), Resolution>,
+    tag_flights: Arc<Flights<(Repository, Tag), Digest>>,
+    manifests: Cache<Key, Arc<RawManifest>>,
+    manifest_flights: Arc<Flights<Key, Arc<RawManifest>>>,
+    evidence: Cache<Key, Arc<HeldEvidence>>,
+    evidence_flights: Arc<Flights<Key, Arc<HeldEvidence>>>,
+    /// Evidence manifest -> the subject whose evidence tag or listing named it.
+    subjects: Cache<Key, Digest>,
+    /// Blob -> a manifest that listed it when it was last granted.
+    grants: Cache<Key, Digest>,
+    /// Blobs that their repository possesses and that are open.
+    open_blobs: Cache<Key, StoredBlob>,
+    /// Blobs under way. An entry is removed after the blob is durable.
+    fetches: Mutex<HashMap<Key, Growing>>,
+    fetch_flights: Arc<Flights<Key, BlobContent>>,
+    fetch_permits: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// Prepares a gate; speaks to nobody.
+    ///
+    /// # Errors
+    /// What is wrong with an upstream's configuration.
+    pub fn new(parts: GateParts) -> Result<Arc<Self>, String> {
+        let GateParts { config, policy, store, metrics } = parts;
+        Ok(Arc::new(Self {
+            upstreams: Upstreams::new(&config)?,
+            clock: Clock::new(store.high_water()),
+            policy: ArcSwap::from_pointee(PolicyLoad { policy, epoch: 0 }),
+            decisions: Cache::new(DECISION_BYTES),
+            unrecorded: Cache::new(1_000),
+            decision_flights: Arc::default(),
+            tags: Cache::new(TAGS),
+            tag_flights: Arc::default(),
+            manifests: Cache::new(RAW_BYTES),
+            manifest_flights: Arc::default(),
+            evidence: Cache::new(EVIDENCE_BYTES),
+            evidence_flights: Arc::default(),
+            subjects: Cache::new(GRANTS),
+            grants: Cache::new(GRANTS),
+            open_blobs: Cache::new(OPEN_BLOBS),
+            fetches: Mutex::default(),
+            fetch_flights: Arc::default(),
+            fetch_permits: Arc::new(Semaphore::new(FETCHES)),
+            config,
+            store,
+            metrics,
+        }))
+    }
+
+    /// Where a request for `name` with this `?ns=` points.
+    #[must_use]
+    pub fn target(&self, name: &str, ns: Option<&str>) -> Target {
+        self.upstreams.target(name, ns)
+    }
+
+    /// Replaces the policy for every request that begins after this call.
+    ///
+    /// # Errors
+    /// When the load cannot be recorded; the new policy is in force all the same, since an old one must not live on.
+    pub async fn reload_policy(&self, policy: Policy) -> Result<(), GateError> {
+        let revision = policy.revision();
+        self.policy.rcu(|old| PolicyLoad { policy: policy.clone(), epoch: old.epoch + 1 });
+        self.store.record_policy(revision, self.now()).await.map_err(GateError::store)
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy_revision(&self) -> Revision {
+        self.policy.load().policy.revision()
+    }
+
+    /// A decision by its identifier.
+    #[must_use]
+    pub fn decision(&self, id: &str) -> Option<DecisionRecord> {
+        self.unrecorded.get(&id.to_owned()).or_else(|| self.store.decision(id).ok().flatten())
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn upstream(&self, repository: &Repository) -> Result<&Arc<Upstream>, GateError> {
+        self.upstreams.of(repository).ok_or(GateError::ManifestUnknown)
+    }
+}

@@ -1,0 +1,171 @@
+//! The closed world of upstreams: what the configuration names, and nothing else (DESIGN §1.5).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use sealgate_config::{RegistryKind, ServerConfig};
+use sealgate_registry::{AddressGuard, AddressRange, Client, ClientConfig, Credentials, FetchError};
+use sealgate_verifier::Repository;
+
+/// Longest wait for an upstream's next byte (F3: waiters are free within 30 s, one resumption included).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest pause after a 429, whatever `Retry-After` says: an outage must not outlive itself (F11).
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Pause after a 429 without `Retry-After`.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// One configured upstream.
+pub struct Upstream {
+    /// Canonical name, for example `docker.io`.
+    pub name: String,
+    /// Speaks to it.
+    pub client: Client,
+    /// How long a tag's resolution is fresh.
+    pub tag_ttl: Duration,
+    /// How long a resolution serves without confirmation.
+    pub tag_max_stale: Duration,
+    started: Instant,
+    /// Milliseconds after `started` until which a 429 keeps us away.
+    paused_until: AtomicU64,
+}
+
+impl Upstream {
+    /// Refuses while an earlier 429 keeps us away (F8: no storm).
+    ///
+    /// # Errors
+    /// [`FetchError::RateLimited`] with what remains of the pause.
+    pub fn check_pause(&self) -> Result<(), FetchError> {
+        let now = self.started.elapsed();
+        let until = Duration::from_millis(self.paused_until.load(Ordering::Relaxed));
+        match until.checked_sub(now) {
+            Some(rest) if !rest.is_zero() => Err(FetchError::RateLimited { retry_after: Some(rest) }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes what an answer says about asking again.
+    pub fn note<T>(&self, result: Result<T, FetchError>) -> Result<T, FetchError> {
+        if let Err(FetchError::RateLimited { retry_after }) = &result {
+            let pause = retry_after.unwrap_or(SHORTEST_PAUSE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            let until = self.started.elapsed().saturating_add(pause);
+            self.paused_until.fetch_max(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+/// All configured upstreams.
+pub struct Upstreams {
+    by_name: HashMap<String, Arc<Upstream>>,
+    default: String,
+}
+
+/// Where a request points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A repository of a configured registry.
+    Repository(Repository),
+    /// A registry that is not configured.
+    UnknownRegistry(String),
+    /// `?ns=` and the path name different registries.
+    Contradiction {
+        /// From `?ns=`.
+        ns: String,
+        /// From the path.
+        path: String,
+    },
+    /// The name breaks the grammar.
+    BadName,
+}
+
+impl Upstreams {
+    /// Makes a client for each configured upstream.
+    ///
+    /// # Errors
+    /// The registry's name and what is wrong with it.
+    pub fn new(config: &ServerConfig) -> Result<Self, String> {
+        let mut by_name = HashMap::new();
+        for (name, registry) in &config.registries {
+            let RegistryKind::Upstream(upstream) = &registry.kind;
+            let client = Client::new(client_config(&registry.name, upstream)).map_err(|error| format!("registry {name}: {error}"))?;
+            let upstream = Upstream {
+                name: registry.name.clone(),
+                client,
+                tag_ttl: upstream.tag_ttl,
+                tag_max_stale: upstream.tag_max_stale,
+                started: Instant::now(),
+                paused_until: AtomicU64::new(0),
+            };
+            by_name.insert(registry.name.clone(), Arc::new(upstream));
+        }
+        Ok(Self { by_name, default: config.default_registry.clone() })
+    }
+
+    /// The upstream of a repository.
+    pub fn of(&self, repository: &Repository) -> Option<&Arc<Upstream>> {
+        self.by_name.get(repository.registry())
+    }
+
+    /// The names of all registries.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
+    /// Selects by `?ns=`, by the path's first part, then the default (DESIGN §3).
+    #[must_use]
+    pub fn target(&self, name: &str, ns: Option<&str>) -> Target {
+        let (first, rest) = name.split_once('/').map_or((name, None), |(first, rest)| (first, Some(rest)));
+        let prefix = rest.filter(|_| first.contains(['.', ':']) || self.by_name.contains_key(first)).map(|rest| (alias(first), rest));
+        let (registry, path) = match (ns.map(alias), prefix) {
+            (Some(ns), Some((path, _))) if ns != path => return Target::Contradiction { ns: ns.to_owned(), path: path.to_owned() },
+            (Some(ns), Some((_, rest))) => (ns, rest),
+            (Some(ns), None) => (ns, name),
+            (None, Some((registry, rest))) => (registry, rest),
+            (None, None) => (self.default.as_str(), name),
+        };
+        if !self.by_name.contains_key(registry) {
+            return Target::UnknownRegistry(registry.to_owned());
+        }
+        Repository::new(registry, path).map_or(Target::BadName, Target::Repository)
+    }
+}
+
+/// Docker Hub's other names.
+fn alias(registry: &str) -> &str {
+    match registry {
+        "index.docker.io" | "registry-1.docker.io" => sealgate_verifier::reference::DOCKER_HUB,
+        other => other,
+    }
+}
+
+/// A literal address in an upstream's URL allows itself (DESIGN §3): the admin wrote it out. `sealgate-config` has already refused
+/// link-local and metadata addresses.
+fn literal(url: &str) -> Option<AddressRange> {
+    let authority = url.split_once("://")?.1;
+    let authority = authority.parse::<http::uri::Authority>().ok()?;
+    let network: std::net::IpAddr = authority.host().trim_matches(['[', ']']).parse().ok()?;
+    Some(AddressRange { network, prefix: if network.is_ipv4() { 32 } else { 128 } })
+}
+
+fn client_config(name: &str, upstream: &sealgate_config::Upstream) -> ClientConfig {
+    let listed = upstream.allow_addresses.iter().map(|range| AddressRange { network: range.network, prefix: range.prefix });
+    let allowed = listed.chain(literal(&upstream.url)).collect();
+    let credentials = upstream.credentials.clone();
+    let name = name.to_owned();
+    ClientConfig {
+        url: upstream.url.clone(),
+        realms: upstream.realms.clone(),
+        ca: upstream.ca.clone(),
+        addresses: AddressGuard { allowed, unrestricted: false },
+        credentials: Arc::new(move |path| {
+            let repository = Repository::new(&name, path).ok()?;
+            let fits = |patterns: &[sealgate_verifier::Pattern]| patterns.is_empty() || patterns.iter().any(|p| p.matches(&repository));
+            let found = credentials.iter().find(|credential| fits(&credential.repositories))?;
+            Some(Credentials { username: found.username.expose().to_owned(), password: found.password.expose().to_owned() })
+        }),
+        idle_timeout: IDLE_TIMEOUT,
+        user_agent: concat!("sealgate/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}

@@ -1,0 +1,13 @@
+//! # The gate
+//!
+//! One pull, six files: [`server`] → [`routes`] → [`gate`] → `collect` (evidence I/O, in `sealgate-registry`) → `evaluate` (in
+//! `sealgate-verifier`), with [`store`] and the upstream client supplying bytes. ARCHITECTURE.md has the map.
+
+pub mod body;
+pub mod cli;
+pub mod gate;
+pub mod metrics;
+pub mod range;
+pub mod routes;
+pub mod server;
+pub mod store;

@@ -1,0 +1,128 @@
+//! The control socket (`data/control.sock`, mode 0600): what the command line asks a running server.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use sealgate_verifier::{Reference, Revision};
+use serde::Deserialize;
+use serde_json::json;
+use tower::Service;
+
+use super::{Readiness, ResponseFuture, document};
+use crate::body::Body;
+use crate::gate::Gate;
+use crate::metrics;
+use crate::routes::error::Refusal;
+
+/// Bytes of a request's body. A reference has under 1 KiB.
+pub const BODY: usize = 64 * 1024;
+
+/// Loads the policy file again: the revision that is now in force, or every error, one line each, with the old policy still in force.
+pub type ReloadPolicy = Arc<dyn Fn() -> BoxFuture<'static, Result<Revision, Vec<String>>> + Send + Sync>;
+
+/// The control socket.
+#[derive(Clone)]
+pub struct ControlRoutes {
+    gate: Arc<Gate>,
+    readiness: Arc<Readiness>,
+    reload: ReloadPolicy,
+}
+
+/// Body of `POST /explain`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Explain {
+    reference: String,
+}
+
+impl ControlRoutes {
+    /// Routes about `gate`.
+    #[must_use]
+    pub fn new(gate: Arc<Gate>, readiness: Arc<Readiness>, reload: ReloadPolicy) -> Self {
+        Self { gate, readiness, reload }
+    }
+
+    /// Answers one request.
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let answer = match (request.method(), request.uri().path()) {
+            (&Method::POST, "/explain") => self.explain(request.into_body()).await,
+            (&Method::POST, "/reload") => Ok(self.reload().await),
+            (&Method::GET, "/status") => Ok(self.status()),
+            (_, "/explain" | "/reload" | "/status") => Err(Refusal::control_method()),
+            (_, _) => Err(Refusal::no_such_control_path()),
+        };
+        let response = answer.unwrap_or_else(|refusal| refusal.into_response(false));
+        self.gate.metrics().request(metrics::Endpoint::Control, response.status());
+        response
+    }
+
+    async fn explain<B>(&self, body: B) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let bytes = Limited::new(body, BODY).collect().await.map_err(|_| Refusal::body_too_large(BODY))?.to_bytes();
+        let Explain { reference } = serde_json::from_slice(&bytes).map_err(|error| Refusal::body_invalid(error.to_string()))?;
+        let reference: Reference = reference.parse().map_err(|error| Refusal::body_invalid(format!("{error}")))?;
+        let explanation = self.gate.explain(&reference).await?;
+        let json = serde_json::to_vec(&explanation).map_err(|error| Refusal::body_invalid(error.to_string()))?;
+        Ok(document("application/json", json.into(), false))
+    }
+
+    async fn reload(&self) -> Response<Body> {
+        match (self.reload)().await {
+            Ok(revision) => document("application/json", json!({ "ok": true, "revision": revision }).to_string().into(), false),
+            Err(problems) => {
+                let errors: Vec<_> =
+                    problems.iter().map(|problem| json!({ "code": "POLICY_INVALID", "message": problem, "detail": null })).collect();
+                let body = json!({ "ok": false, "revision": self.gate.policy_revision(), "errors": errors }).to_string();
+                let mut response = document("application/json", body.into(), false);
+                *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+                response
+            }
+        }
+    }
+
+    fn status(&self) -> Response<Body> {
+        let config = self.gate.config();
+        let body = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "state": if self.readiness.is_draining() { "draining" } else { "ready" },
+            "revision": self.gate.policy_revision(),
+            "policy": config.policy,
+            "data": config.data,
+            "registries": config.registries.values().map(|registry| registry.name.as_str()).collect::<Vec<_>>(),
+            "store-writable": self.gate.store().writable(),
+        });
+        document("application/json", body.to_string().into(), false)
+    }
+}
+
+impl<B> Service<Request<B>> for ControlRoutes
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        let routes = self.clone();
+        Box::pin(async move { Ok(routes.respond(request).await) })
+    }
+}

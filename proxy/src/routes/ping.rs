@@ -1,0 +1,11 @@
+//! `/v2/` (distribution-spec 1.1, "Determining Support").
+
+use bytes::Bytes;
+use http::Response;
+
+use crate::body::Body;
+
+/// 200: the gate speaks the API, and pulling needs no login.
+pub fn respond(head: bool) -> Response<Body> {
+    super::document("application/json", Bytes::from_static(b"{}"), head)
+}

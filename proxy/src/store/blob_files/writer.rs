@@ -1,0 +1,97 @@
+//! Writes a blob's file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sealgate_verifier::{Algorithm, Digest, Hasher};
+
+use super::reader::FileReader;
+use super::{Shared, create_folder, sync_folder};
+use crate::store::blob::{BlobReader, BlobWriter};
+
+/// A blob in `tmp/`. Dropping it unlinks the file.
+pub(super) struct FileWriter {
+    shared: Arc<Shared>,
+    file: Arc<File>,
+    /// None after the file got its name.
+    path: Option<PathBuf>,
+    hasher: Hasher,
+    /// A write failed: what the file holds is no longer what was hashed.
+    failed: bool,
+}
+
+impl FileWriter {
+    pub(super) fn begin(shared: Arc<Shared>, algorithm: Algorithm) -> io::Result<Self> {
+        let path = shared.temporary.join(ulid::Ulid::generate().to_string());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { shared, file: Arc::new(file), path: Some(path), hasher: Hasher::new(algorithm), failed: false })
+    }
+
+    fn name(&mut self, digest: &Digest) -> io::Result<()> {
+        let (folder, target) = self.shared.place(digest);
+        let Some(path) = &self.path else { return Ok(()) };
+        let shared = self.shared.clone();
+        let _turn = shared.verified.lock(digest);
+        if self.shared.verified.contains(digest) && target.exists() {
+            return Ok(());
+        }
+        // In place of a file of that name whose bytes nobody has checked (F18: an empty one, say): these were hashed just now.
+        match fs::rename(path, &target) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(parent) = folder.parent() {
+                    create_folder(parent)?;
+                }
+                create_folder(&folder)?;
+                fs::rename(path, &target)?;
+            }
+            other => other?,
+        }
+        self.path = None;
+        self.shared.open.remove(digest);
+        sync_folder(&folder)?;
+        self.shared.verified.insert(*digest);
+        Ok(())
+    }
+}
+
+impl BlobWriter for FileWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Err(error) = (&*self.file).write_all(bytes) {
+            self.failed = true;
+            return Err(error);
+        }
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    fn reader(&self) -> Arc<dyn BlobReader> {
+        Arc::new(FileReader::new(self.file.clone()))
+    }
+
+    fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
+    fn commit(mut self: Box<Self>) -> io::Result<Digest> {
+        if self.failed {
+            return Err(io::Error::other("an earlier write of this blob failed"));
+        }
+        let digest = self.digest();
+        self.file.sync_all()?;
+        self.name(&digest)?;
+        Ok(digest)
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path
+            && let Err(error) = fs::remove_file(path)
+        {
+            tracing::warn!(%error, "an unfinished blob could not be removed; the next start does it");
+        }
+    }
+}

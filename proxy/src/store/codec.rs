@@ -1,0 +1,100 @@
+//! Keys and values of the index.
+//!
+//! A key begins with the repository and a NUL byte, which no repository contains: no repository's prefix is another's. A value begins with
+//! a checksum over table, key and content, since no engine checks its pages on each read: a flipped bit must be damage, never another
+//! fact (F23).
+
+use sealgate_verifier::{Digest, Repository, Tag};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::metadata::{MetadataError, Table};
+
+/// Bytes of the checksum: a SHA-256, cut. It guards against accidents; whoever can write the files can write the ledger too.
+const CHECKSUM: usize = 8;
+
+/// All keys of a repository.
+pub(super) fn prefix(repository: &Repository) -> Vec<u8> {
+    let mut key = Vec::with_capacity(repository.as_str().len() + 70);
+    key.extend_from_slice(repository.as_str().as_bytes());
+    key.push(0);
+    key
+}
+
+pub(super) fn tag(repository: &Repository, tag: &Tag) -> Vec<u8> {
+    let mut key = prefix(repository);
+    key.extend_from_slice(tag.as_str().as_bytes());
+    key
+}
+
+pub(super) fn digest(repository: &Repository, digest: &Digest) -> Vec<u8> {
+    let mut key = prefix(repository);
+    push(&mut key, digest);
+    key
+}
+
+pub(super) fn pair(repository: &Repository, first: &Digest, second: &Digest) -> Vec<u8> {
+    let mut key = digest(repository, first);
+    push(&mut key, second);
+    key
+}
+
+/// The length follows from the first byte, so that a digest is never the prefix of another.
+fn push(key: &mut Vec<u8>, digest: &Digest) {
+    key.push(match digest {
+        Digest::Sha256(_) => 1,
+        Digest::Sha512(_) => 2,
+    });
+    key.extend_from_slice(digest.as_bytes());
+}
+
+/// The digest that is all of `rest`, the part of a key after its prefix.
+pub(super) fn read_digest(table: Table, rest: &[u8]) -> Result<Digest, MetadataError> {
+    let digest = match rest.split_first() {
+        Some((1, hash)) => hash.try_into().ok().map(Digest::Sha256),
+        Some((2, hash)) => hash.try_into().ok().map(Digest::Sha512),
+        Some(_) | None => None,
+    };
+    digest.ok_or_else(|| damaged(table.name(), "a key that ends in no digest"))
+}
+
+/// The tag that is all of `rest`.
+pub(super) fn read_tag(table: Table, rest: &[u8]) -> Result<Tag, MetadataError> {
+    let text = std::str::from_utf8(rest).ok();
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| damaged(table.name(), "a key that ends in no tag"))
+}
+
+fn damaged(table: &str, problem: &str) -> MetadataError {
+    MetadataError::Damaged { problem: format!("table {table}: {problem}") }
+}
+
+fn checksum(table: &str, key: &[u8], body: &[u8]) -> [u8; CHECKSUM] {
+    let mut hasher = sealgate_verifier::Hasher::new(sealgate_verifier::Algorithm::Sha256);
+    hasher.update(table.as_bytes());
+    hasher.update(&(key.len() as u64).to_le_bytes());
+    hasher.update(key);
+    hasher.update(body);
+    let hash = hasher.finish();
+    let mut sum = [0; CHECKSUM];
+    sum.iter_mut().zip(hash.as_bytes()).for_each(|(to, from)| *to = *from);
+    sum
+}
+
+/// `value` as it is stored under `key`.
+pub(super) fn seal<T: Serialize>(table: &str, key: &[u8], value: &T) -> Result<Vec<u8>, MetadataError> {
+    let body = serde_json::to_vec(value).map_err(|error| damaged(table, &error.to_string()))?;
+    let mut sealed = checksum(table, key, &body).to_vec();
+    sealed.extend_from_slice(&body);
+    Ok(sealed)
+}
+
+/// The value that was stored under `key`.
+pub(super) fn unseal<T: DeserializeOwned>(table: &str, key: &[u8], sealed: &[u8]) -> Result<T, MetadataError> {
+    let Some((sum, body)) = sealed.split_at_checked(CHECKSUM) else {
+        return Err(damaged(table, "a value without its checksum"));
+    };
+    if sum != checksum(table, key, body) {
+        return Err(damaged(table, "a value that does not match its checksum"));
+    }
+    serde_json::from_slice(body).map_err(|error| damaged(table, &error.to_string()))
+}

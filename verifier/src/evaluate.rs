@@ -1,0 +1,277 @@
+//! The decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::digest::Digest;
+use crate::evidence::{Attachment, Collected, Evidence, EvidenceSource, Failure, Gap, Subject};
+use crate::judge::{Judge, Judgement};
+use crate::key::KeyId;
+use crate::limits;
+use crate::manifest::Manifest;
+use crate::message::problem;
+use crate::policy::{Mode, Policy, Quorum, Requirement, Rule, SignedBy};
+use crate::quorum::maximum_matching;
+use crate::search::{Budget, Search, search};
+use crate::signature::Vouched;
+use crate::time::Timestamp;
+use crate::verdict::{Admission, Denial, Finding, FindingOutcome, Reason, Satisfied, Verdict};
+
+mod denial;
+
+/// Decides whether `policy` admits the subject of `evidence` at `now`. Pure and total.
+///
+/// 1. The subject's bytes hash to its digest and are a manifest with one meaning; an image has no layer with `urls`. Else
+///    [`Reason::BadManifest`], enforced even where the rule only audits: integrity is never relaxed.
+/// 2. The rule with the longest prefix decides; without one, [`Reason::NoRule`].
+/// 3. Every requirement must hold by what belongs to the subject itself.
+/// 4. Otherwise by what belongs to it or to one index that lists it (its digest and its size, in bytes that hash to the index's
+///    digest). An index meets a `signed-by` wholly or not at all: signatures of index and child never add up, indexes above
+///    the index are not followed, and two indexes do not help each other.
+/// 5. A `signed-by` counts distinct principals by maximum matching, among signatures that a named signer's key made, before
+///    its `until`, for a repository in which the signer counts, with a name that `signed-as` allows where the rule sets it.
+/// 6. What does not hold is denied: with [`Reason::EvidenceMissing`] when anything could not be seen (gaps, stale or oversized
+///    collections), else as unsigned or as not satisfied.
+#[must_use]
+pub fn evaluate(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Verdict {
+    let subject = &evidence.subject;
+    let rule = policy.rule_for(&subject.repository);
+    let deny = |mode, reason| {
+        Verdict::Deny(Denial {
+            repository: subject.repository.clone(),
+            digest: subject.digest,
+            rule: rule.map(|rule| rule.pattern.to_string()),
+            mode,
+            reasons: vec![reason],
+            findings: Vec::new(),
+            valid_until: None,
+        })
+    };
+    // 1.
+    if let Err(problem) = check_subject(subject) {
+        return deny(Mode::Enforce, Reason::BadManifest { problem });
+    }
+    // 2.
+    let Some(rule) = rule else {
+        return deny(Mode::Enforce, Reason::NoRule);
+    };
+    Case::new(evidence, policy, rule, now).decide()
+}
+
+fn check_subject(subject: &Subject) -> Result<(), String> {
+    if subject.manifest.len() > limits::MANIFEST_BYTES {
+        return Err(format!("{} bytes, over the limit of {}", subject.manifest.len(), limits::MANIFEST_BYTES));
+    }
+    if !subject.digest.matches(&subject.manifest) {
+        return Err(format!("its bytes are not those of {}", subject.digest));
+    }
+    let manifest = Manifest::parse(&subject.manifest, None).map_err(|error| problem(&error))?;
+    // DESIGN §5: foreign layers are fetched from elsewhere (CVE-2020-15157), so nobody has seen what they are.
+    match manifest.blobs().find(|blob| !blob.urls.is_empty()) {
+        Some(blob) => Err(format!("blob {} has `urls`: expected content of the registry itself", blob.digest)),
+        None => Ok(()),
+    }
+}
+
+/// What may vouch for the subject: itself (always the first), or an index that lists it.
+struct View<'a> {
+    vouched: Vouched<'a>,
+    collections: Vec<&'a Collected<Attachment>>,
+    /// Filled when a requirement first asks for signatures.
+    seen: Option<Seen<'a>>,
+}
+
+/// The signatures of one view, each with its judgement.
+struct Seen<'a> {
+    search: Search<'a>,
+    judgements: Vec<Judgement<'a>>,
+}
+
+/// How a requirement was met.
+struct Met {
+    /// Index into the views.
+    view: usize,
+    satisfied: Satisfied,
+    valid_until: Option<Timestamp>,
+}
+
+/// One decision under way.
+struct Case<'a> {
+    evidence: &'a Evidence,
+    policy: &'a Policy,
+    rule: &'a Rule,
+    now: Timestamp,
+    judge: Judge<'a>,
+    budget: Budget,
+    views: Vec<View<'a>>,
+    /// Indexes that could not be read.
+    gaps: BTreeSet<Gap>,
+}
+
+impl<'a> Case<'a> {
+    fn new(evidence: &'a Evidence, policy: &'a Policy, rule: &'a Rule, now: Timestamp) -> Self {
+        let subject = &evidence.subject;
+        let vouched = Vouched { digest: subject.digest, manifest: &subject.manifest };
+        let own = View { vouched, collections: vec![&evidence.attachments], seen: None };
+        let judge = Judge::new(policy, rule, &subject.repository, now);
+        Self { evidence, policy, rule, now, judge, budget: Budget::default(), views: vec![own], gaps: BTreeSet::new() }
+    }
+
+    fn decide(mut self) -> Verdict {
+        // 3.
+        if let Some(met) = self.all_met(0) {
+            return self.admit(met);
+        }
+        // 4.
+        if self.policy.needs(&self.evidence.subject.repository).parents {
+            self.add_parents();
+        }
+        for parent in 1..self.views.len() {
+            if let Some(met) = self.all_met(parent) {
+                return self.admit(met);
+            }
+        }
+        // 6.
+        self.deny()
+    }
+
+    /// The indexes that list the subject, in the order of their digests.
+    fn add_parents(&mut self) {
+        let subject = &self.evidence.subject;
+        let mut groups: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
+        for parent in self.evidence.parents.iter().filter(|parent| parent.digest != subject.digest) {
+            groups.entry(parent.digest).or_default().push(parent);
+        }
+        if groups.len() > limits::PARENTS {
+            self.parent_gap(Failure::Oversized, format!("over {} indexes list the digest", limits::PARENTS));
+        }
+        for (digest, group) in groups.into_iter().take(limits::PARENTS) {
+            let manifest =
+                group.iter().map(|parent| &parent.manifest).find(|bytes| bytes.len() <= limits::MANIFEST_BYTES && digest.matches(bytes));
+            let Some(manifest) = manifest else {
+                self.parent_gap(Failure::Malformed, format!("the bytes of {digest} are not its own"));
+                continue;
+            };
+            if lists(manifest, subject) {
+                let collections = group.iter().map(|parent| &parent.attachments).collect();
+                self.views.push(View { vouched: Vouched { digest, manifest }, collections, seen: None });
+            }
+        }
+    }
+
+    fn parent_gap(&mut self, failure: Failure, detail: String) {
+        self.gaps.insert(Gap { source: EvidenceSource::Signatures, place: "index above the digest".to_owned(), failure, detail });
+    }
+
+    /// Each requirement by the subject's own evidence, else by that of the view `other`.
+    fn all_met(&mut self, other: usize) -> Option<Vec<Met>> {
+        let rule = self.rule;
+        rule.requirements.iter().map(|requirement| self.met(requirement, 0).or_else(|| self.met(requirement, other))).collect()
+    }
+
+    fn met(&mut self, requirement: &Requirement, view: usize) -> Option<Met> {
+        let by_nobody = |holds: bool| holds.then(|| (Vec::new(), None));
+        let (by, valid_until) = match requirement {
+            Requirement::Allow => by_nobody(view == 0)?,
+            Requirement::Deny => None?,
+            Requirement::Digests(digests) => by_nobody(digests.contains(&self.views.get(view)?.vouched.digest))?,
+            Requirement::SignedBy(signed_by) => self.signed_by(signed_by, view)?,
+        };
+        Some(Met { view, satisfied: Satisfied { requirement: requirement.to_string(), by }, valid_until })
+    }
+
+    /// 5.
+    fn signed_by(&mut self, signed_by: &SignedBy, view: usize) -> Option<(Vec<String>, Option<Timestamp>)> {
+        let seen = self.see(view)?;
+        let mut principals: BTreeMap<&str, BTreeSet<KeyId>> = BTreeMap::new();
+        let mut ends: BTreeMap<KeyId, Option<Timestamp>> = BTreeMap::new();
+        for judgement in &seen.judgements {
+            match judgement {
+                Judgement::Signed { signer, key, until } if signed_by.signers.iter().any(|name| name == signer) => {
+                    principals.entry(signer).or_default().insert(*key);
+                    ends.insert(*key, *until);
+                }
+                Judgement::Signed { .. } | Judgement::Unknown | Judgement::Failed(_) => {}
+            }
+        }
+        let pairs = maximum_matching(&principals);
+        let needed = match signed_by.quorum {
+            Quorum::Any => 1,
+            Quorum::All => signed_by.signers.len(),
+            Quorum::Threshold(threshold) => threshold,
+        };
+        // `Policy::new` refuses a quorum of nobody; here it would admit what nobody signed.
+        if pairs.len() < needed.max(1) {
+            return None;
+        }
+        let ends = pairs.iter().filter_map(|(_, key)| ends.get(key).copied().flatten());
+        let valid_until = ends.chain([seen.search.stale_at]).min();
+        Some((pairs.into_iter().map(|(signer, _)| signer.to_owned()).collect(), valid_until))
+    }
+
+    /// The signatures of a view, looked for and judged once.
+    fn see(&mut self, view: usize) -> Option<&Seen<'a>> {
+        let Self { views, judge, now, budget, .. } = self;
+        let view = views.get_mut(view)?;
+        Some(view.seen.get_or_insert_with(|| {
+            let search = search(view.vouched, &view.collections, *now, budget);
+            let judgements = search.candidates.iter().map(|candidate| match &candidate.claim {
+                Ok(claim) => judge.judge(claim),
+                Err(why) => Judgement::Failed(why.clone()),
+            });
+            let judgements = judgements.collect();
+            Seen { search, judgements }
+        }))
+    }
+
+    fn admit(mut self, met: Vec<Met>) -> Verdict {
+        let via = met.iter().map(|met| met.view).find(|view| *view != 0);
+        let findings = self.findings(false);
+        Verdict::Admit(Admission {
+            rule: self.rule.pattern.to_string(),
+            repository: self.evidence.subject.repository.clone(),
+            digest: self.evidence.subject.digest,
+            via: via.and_then(|view| self.views.get(view)).map(|view| view.vouched.digest),
+            valid_until: met.iter().filter_map(|met| met.valid_until).min(),
+            satisfied: met.into_iter().map(|met| met.satisfied).collect(),
+            findings,
+            revision: self.policy.revision(),
+        })
+    }
+
+    /// Every signature that was looked at, sorted, each once. With `explain`, some keys of signers that the rule does not name
+    /// are tried as well.
+    fn findings(&mut self, explain: bool) -> Vec<Finding> {
+        let mut findings = BTreeSet::new();
+        for view in &mut self.views {
+            let Some(seen) = &mut view.seen else {
+                continue;
+            };
+            for (candidate, judgement) in seen.search.candidates.iter().zip(&mut seen.judgements) {
+                if let (Judgement::Unknown, Ok(claim)) = (&*judgement, &candidate.claim) {
+                    *judgement = self.judge.unknown(claim, explain);
+                }
+                let outcome = match &*judgement {
+                    Judgement::Signed { signer, key, .. } => FindingOutcome::Verified { signer: (*signer).to_owned(), key: *key },
+                    Judgement::Failed(why) => FindingOutcome::Failed { why: why.clone() },
+                    Judgement::Unknown => FindingOutcome::Failed { why: String::new() },
+                };
+                findings.extend(candidate.places.iter().map(|location| Finding {
+                    location: *location,
+                    attachment: candidate.attachment,
+                    subject: view.vouched.digest,
+                    form: candidate.form,
+                    outcome: outcome.clone(),
+                }));
+            }
+        }
+        findings.into_iter().collect()
+    }
+}
+
+/// Whether `manifest` is an index that lists the subject by its digest and its size (A13).
+fn lists(manifest: &[u8], subject: &Subject) -> bool {
+    let size = subject.manifest.len() as u64;
+    Manifest::parse(manifest, None).is_ok_and(|index| {
+        index.children().iter().any(|child| child.digest == subject.digest && child.size == size && child.urls.is_empty())
+    })
+}

@@ -1,0 +1,56 @@
+//! # The trust decision
+//!
+//! This crate holds the OCI vocabulary ([`Digest`], [`Reference`], [`Manifest`], …) and one pure, total function:
+//!
+//! ```text
+//! evaluate(&Evidence, &Policy, now: Timestamp) -> Verdict
+//! ```
+//!
+//! No clock, network, disk, log or async lives here. [`Evidence`] carries raw, untrusted bytes: every signature is
+//! checked inside [`evaluate()`], so that no caller can assert a fact. Material that is missing, malformed or out of
+//! reach is a [`Gap`]; what a rule requires and a gap hides is denied.
+//!
+//! Read in this order: [`digest`], [`mod@reference`], [`manifest`], [`evidence`], [`policy`], [`evaluate`](mod@evaluate), [`verdict`].
+
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+pub mod bundle;
+pub mod classify;
+pub mod digest;
+pub mod dsse;
+mod encoding;
+pub mod evaluate;
+pub mod evidence;
+pub mod json;
+mod judge;
+pub mod key;
+pub mod limits;
+pub mod manifest;
+pub mod media_type;
+mod message;
+pub mod pattern;
+pub mod policy;
+mod quorum;
+pub mod reference;
+mod search;
+pub mod signature;
+pub mod simple_signing;
+pub mod statement;
+pub mod time;
+pub mod verdict;
+
+pub use classify::{Class, classify, may_be_evidence, may_be_evidence_listing};
+pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use evaluate::evaluate;
+pub use evidence::{Attachment, Collected, Evidence, EvidenceSource, Failure, Gap, Location, ParentEvidence, Subject};
+pub use json::JsonError;
+pub use key::{KeyAlgorithm, KeyError, KeyId, PublicKey};
+pub use manifest::{Descriptor, ImageManifest, Index, Manifest, ManifestError, Platform};
+pub use pattern::{Pattern, PatternError};
+pub use policy::{
+    Mode, Needs, Policy, PolicyError, PolicyParts, Quorum, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, SignerName,
+    TrustedKey,
+};
+pub use reference::{ManifestReference, Reference, ReferenceError, Repository, Tag};
+pub use time::Timestamp;
+pub use verdict::{Admission, Denial, Finding, FindingOutcome, Reason, Satisfied, SignatureForm, Verdict};

@@ -1,0 +1,44 @@
+//! Every bound on what a stranger can make large. Each constant names its unit and where the number comes from.
+
+/// Bytes of a manifest. distribution-spec 1.1, "Pushing Manifests": registries should accept at least 4 MiB; clients
+/// such as containerd refuse more (CVE-2023-25153).
+pub const MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a referrers answer. The same class of document as an index.
+pub const REFERRERS_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one page of a tag list.
+pub const TAG_LIST_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a token endpoint's answer. Docker Hub's are under 6 KiB; cloud registries' under 16 KiB.
+pub const TOKEN_BYTES: usize = 256 * 1024;
+/// Bytes of one signature layer (a payload, a bundle). Keyless bundles are 5-15 KiB; CVE-2024-29902 had no bound.
+pub const EVIDENCE_LAYER_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of all evidence that is collected for one subject.
+pub const EVIDENCE_TOTAL_BYTES: usize = 32 * 1024 * 1024;
+/// Manifests with signatures that are opened for one subject (CVE-2023-46737, CVE-2023-33958: endless signatures).
+pub const ATTACHMENTS: usize = 64;
+/// Signatures that are checked for one subject, over all attachments.
+pub const SIGNATURES: usize = 128;
+/// Keys of signers that a rule does not name which are tried on a signature, only to say in a denial whose it is.
+pub const OTHER_KEYS: usize = 16;
+/// Characters of untrusted text that a message repeats in one place.
+pub const QUOTED: usize = 80;
+/// Children of an index. The widest official images have under 40 with attestation manifests (Kyverno CVE-2023-42813).
+pub const INDEX_CHILDREN: usize = 512;
+/// Layers of an image. overlayfs and docker stop at 127; buildah squashed images have fewer.
+pub const LAYERS: usize = 1_000;
+/// Depth of any JSON that is parsed. serde_json's own bound is 128; real manifests stay under 8.
+pub const JSON_DEPTH: usize = 64;
+/// Keys of one JSON document that are compared with each other. A full index of [`INDEX_CHILDREN`] has under 10,000; the
+/// comparison takes about 40 bytes each.
+pub const JSON_KEYS: usize = 65_536;
+/// Indexes above a subject that are opened in one decision. An image is listed by as many indexes as its repository has kept.
+pub const PARENTS: usize = 64;
+/// Levels of index inside index that are followed.
+pub const INDEX_DEPTH: usize = 3;
+/// Bytes of a repository name (distribution-spec: many clients limit host and name together to 255).
+pub const REPOSITORY_BYTES: usize = 255;
+/// Bytes of a tag (distribution-spec: 128).
+pub const TAG_BYTES: usize = 128;
+/// Bytes of a blob that a manifest may name: 1 TiB, far over any layer, so that sums never overflow.
+pub const BLOB_BYTES: u64 = 1 << 40;
+/// Characters of a denial line: reason phrases share the header block, which common clients cap at 8 KiB.
+pub const DENIAL_LINE: usize = 700;

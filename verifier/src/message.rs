@@ -1,0 +1,200 @@
+//! The one line that says why, for every place in which a client or a person may see it: the HTTP body and reason phrase, the
+//! command line, the log, the page. Printable ASCII only, at most [`limits::DENIAL_LINE`] characters.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::evidence::Gap;
+use crate::limits;
+use crate::policy::{Quorum, Requirement, SignedBy};
+use crate::verdict::{Admission, Denial, Finding, FindingOutcome, Reason, Verdict};
+
+/// Characters of a policy's rule or requirement that a line repeats.
+const POLICY_TEXT: usize = 120;
+/// Characters of an address that a line repeats; a longer one is left out, because half an address is none.
+const ADDRESS: usize = 200;
+/// Characters of an error's words that a message repeats.
+const PROBLEM: usize = 240;
+/// Failures that a line tells apart.
+const FAILURES: usize = 3;
+
+impl fmt::Display for SignedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.signers.join(", ");
+        match self.quorum {
+            Quorum::Any => write!(f, "signed-by any of {names}"),
+            Quorum::All => write!(f, "signed-by all of {names}"),
+            Quorum::Threshold(threshold) => write!(f, "signed-by {threshold} of {names}"),
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allow"),
+            Self::Deny => f.write_str("deny"),
+            Self::Digests(digests) => write!(f, "digests ({} listed)", digests.len()),
+            Self::SignedBy(signed_by) => signed_by.fmt(f),
+        }
+    }
+}
+
+/// `text` in printable ASCII, at most `limit` characters.
+fn ascii(text: &str, limit: usize) -> String {
+    let mut out: String = text.chars().take(limit).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+    if text.chars().nth(limit).is_some() {
+        out.truncate(limit.saturating_sub(3));
+        out.push_str("...");
+    }
+    out
+}
+
+/// Untrusted text, made safe to stand in a message.
+pub(crate) fn quote(text: &str) -> String {
+    ascii(text, limits::QUOTED)
+}
+
+/// An error's words, which may quote untrusted text, made safe to stand in a message.
+pub(crate) fn problem(error: &impl fmt::Display) -> String {
+    ascii(&error.to_string(), PROBLEM)
+}
+
+/// Findings in one line: valid signatures first, then each kind of failure once.
+pub(crate) fn summary(findings: &[&Finding]) -> String {
+    let mut valid = BTreeSet::new();
+    let mut failed = BTreeSet::new();
+    for finding in findings {
+        match &finding.outcome {
+            FindingOutcome::Verified { signer, key } => valid.insert(format!("a valid signature by {signer} (key {})", key.short())),
+            FindingOutcome::Failed { why } => failed.insert(format!("{}: {why}", finding.location.name())),
+        };
+    }
+    let more = (valid.len() + failed.len()).saturating_sub(FAILURES);
+    let mut parts: Vec<String> = valid.into_iter().chain(failed).take(FAILURES).collect();
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    parts.join("; ")
+}
+
+/// What a line says after "DENIED by policy rule …".
+struct Parts {
+    expected: String,
+    found: String,
+    mend: String,
+}
+
+impl Verdict {
+    /// The verdict in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self {
+            Self::Admit(admission) => admission.line(),
+            Self::Deny(denial) => denial.line(None),
+        }
+    }
+}
+
+impl Admission {
+    /// The admission in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let met = self.satisfied.iter().map(|satisfied| match &*satisfied.by {
+            [] => satisfied.requirement.clone(),
+            by => format!("{} (signed by {})", satisfied.requirement, by.join(", ")),
+        });
+        let via = self.via.map(|via| format!(" via index {via}")).unwrap_or_default();
+        let line = format!("ADMITTED by policy rule {}: {}{via}", self.rule, met.collect::<Vec<_>>().join("; "));
+        ascii(&line, limits::DENIAL_LINE)
+    }
+}
+
+impl Denial {
+    /// The denial in one line: the rule, what it expects, what was found and how to mend it, and where to read more.
+    #[must_use]
+    pub fn line(&self, decision_url: Option<&str>) -> String {
+        let reason = self.reasons.first().unwrap_or(&Reason::DeniedByRule);
+        let Parts { expected, found, mend } = self.parts(reason);
+        let by = self.rule.as_deref().map_or_else(|| "policy".to_owned(), |rule| format!("policy rule {}", ascii(rule, POLICY_TEXT)));
+        let more = match self.reasons.len() {
+            0 | 1 => String::new(),
+            reasons => format!("; {} more", reasons - 1),
+        };
+        let see = decision_url.filter(|url| url.len() <= ADDRESS).map(|url| format!("; see {}", ascii(url, ADDRESS))).unwrap_or_default();
+        let head = format!("DENIED by {by}: expected {}; found ", ascii(&expected, POLICY_TEXT));
+        let tail = ascii(&format!("{more}; mend: {mend}"), limits::DENIAL_LINE - head.len() - see.len() - limits::QUOTED);
+        // `found` may hold text from signatures: it gives way first.
+        let room = limits::DENIAL_LINE.saturating_sub(head.len() + tail.len() + see.len());
+        format!("{head}{}{tail}{see}", ascii(&found, room))
+    }
+
+    /// The exit code of a command that ends with this denial (DESIGN §8): 10 unsigned, 12 signatures that do not satisfy, 22
+    /// another reason or several, 75 evidence missing (try again).
+    #[must_use]
+    pub fn outcome_code(&self) -> u8 {
+        let code = |reason: &Reason| match reason {
+            Reason::Unsigned { .. } => 10,
+            Reason::SignaturesDoNotSatisfy { .. } => 12,
+            Reason::EvidenceMissing { .. } => 75,
+            Reason::NoRule | Reason::DeniedByRule | Reason::DigestNotListed { .. } | Reason::BadManifest { .. } => 22,
+        };
+        let codes: BTreeSet<u8> = self.reasons.iter().map(code).collect();
+        // What is denied for good is not mended by trying again.
+        let lasting: Vec<u8> = codes.iter().copied().filter(|code| *code != 75).collect();
+        match (&*lasting, codes.contains(&75)) {
+            ([one], _) => *one,
+            ([], true) => 75,
+            (_, _) => 22,
+        }
+    }
+
+    fn parts(&self, reason: &Reason) -> Parts {
+        let Self { repository, digest, .. } = self;
+        let sign = || format!("cosign sign --key <key> {repository}@{digest}");
+        let parts = |expected: &str, found: String, mend: String| Parts { expected: expected.to_owned(), found, mend };
+        match reason {
+            Reason::NoRule => {
+                parts("a rule that matches the image", format!("none for {repository}"), "add a rule for it to the trust policy".to_owned())
+            }
+            Reason::DeniedByRule => {
+                parts("an image outside of this rule", "require: [deny]".to_owned(), "use another image, or change the rule".to_owned())
+            }
+            Reason::DigestNotListed { listed } => parts(
+                &format!("one of {listed} listed digests"),
+                digest.to_string(),
+                "pull a listed digest, or add this one to the rule's digests".to_owned(),
+            ),
+            Reason::Unsigned { expected } => parts(expected, "no signature in referrers API, fallback tag or .sig tag".to_owned(), sign()),
+            Reason::SignaturesDoNotSatisfy { expected, by, found } => {
+                let by = if by.is_empty() { String::new() } else { format!("signed by {} only", by.join(", ")) };
+                let both = [by, found.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+                parts(expected, both, format!("sign with a key that the rule names: {}", sign()))
+            }
+            Reason::EvidenceMissing { expected, gaps } => {
+                parts(expected, gaps_in_words(gaps), "try again; if it lasts, check that the gate reaches the registry".to_owned())
+            }
+            Reason::BadManifest { problem } => {
+                parts("a manifest with one meaning", format!("{digest}: {problem}"), "build and push the image again".to_owned())
+            }
+        }
+    }
+}
+
+/// `signatures could not be seen: referrers API timed out (no answer in 10 s); fallback tag rate limited`.
+fn gaps_in_words(gaps: &[Gap]) -> String {
+    let words = |gap: &Gap| {
+        let detail = if gap.detail.is_empty() { String::new() } else { format!(" ({})", quote(&gap.detail)) };
+        let place = if gap.place.is_empty() { String::new() } else { format!("{} ", quote(&gap.place)) };
+        format!("{}: {place}{}{detail}", gap.source.name(), gap.failure.name())
+    };
+    let more = gaps.len().saturating_sub(FAILURES);
+    let mut parts: Vec<String> = gaps.iter().take(FAILURES).map(words).collect();
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    format!("evidence that could not be seen: {}", parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests;

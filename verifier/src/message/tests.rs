@@ -1,0 +1,139 @@
+use super::*;
+use crate::digest::Digest;
+use crate::evidence::{EvidenceSource, Failure, Location};
+use crate::policy::Mode;
+use crate::verdict::SignatureForm;
+
+const URL: &str = "https://gate.acme.example/decisions/01J9ZK3V5N8T4Q2W6X7Y0A1B2C";
+
+fn denial(reasons: Vec<Reason>) -> Denial {
+    Denial {
+        repository: "nginx".parse().expect("a repository"),
+        digest: Digest::sha256(b""),
+        rule: Some("docker.io/library/*".to_owned()),
+        mode: Mode::Enforce,
+        reasons,
+        findings: Vec::new(),
+        valid_until: None,
+    }
+}
+
+fn unsigned() -> Reason {
+    Reason::Unsigned { expected: "signed-by any of ci".to_owned() }
+}
+
+fn every_reason() -> Vec<Reason> {
+    let gap = Gap {
+        source: EvidenceSource::Signatures,
+        place: "referrers API".to_owned(),
+        failure: Failure::Timeout,
+        detail: "no answer in 10 s".to_owned(),
+    };
+    vec![
+        Reason::NoRule,
+        Reason::DeniedByRule,
+        Reason::DigestNotListed { listed: 3 },
+        unsigned(),
+        Reason::SignaturesDoNotSatisfy {
+            expected: "signed-by 2 of ci, qa".to_owned(),
+            by: vec!["ci".to_owned()],
+            found: ".sig tag: not valid for any key that the rule names".to_owned(),
+        },
+        Reason::EvidenceMissing { expected: "signed-by any of ci".to_owned(), gaps: vec![gap] },
+        Reason::BadManifest { problem: "both".to_owned() },
+    ]
+}
+
+#[test]
+fn an_unsigned_image_is_told_how_to_be_signed() {
+    let digest = Digest::sha256(b"");
+    assert_eq!(
+        denial(vec![unsigned()]).line(Some(URL)),
+        format!(
+            "DENIED by policy rule docker.io/library/*: expected signed-by any of ci; found no signature in referrers API, fallback tag or \
+             .sig tag; mend: cosign sign --key <key> docker.io/library/nginx@{digest}; see {URL}"
+        )
+    );
+}
+
+#[test]
+fn each_reason_names_rule_expected_found_and_mend_in_words_of_its_own() {
+    let lines: BTreeSet<String> = every_reason().into_iter().map(|reason| denial(vec![reason]).line(None)).collect();
+    assert_eq!(lines.len(), 7);
+    for line in &lines {
+        for part in ["DENIED by policy rule docker.io/library/*: expected ", "; found ", "; mend: "] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+    let has = |text: &str| lines.iter().any(|line| line.contains(text));
+    assert!(has("found signed by ci only; .sig tag: not valid for any key that the rule names; mend: sign with a key that the rule names"));
+    assert!(has("found evidence that could not be seen: signatures: referrers API timed out (no answer in 10 s); mend: try again"));
+    assert!(denial(vec![unsigned(), Reason::NoRule]).line(None).contains("; 1 more; mend: "));
+}
+
+#[test]
+fn hostile_text_stays_one_line_of_printable_ascii_within_the_limit() {
+    let hostile = "\r\nX-Evil: 1\u{202e}\0é".repeat(200);
+    for reason in every_reason() {
+        let mut denial = denial(vec![reason, unsigned()]);
+        denial.rule = Some(hostile.clone());
+        denial.repository = format!("{}/{}", "h.example", "a".repeat(240)).parse().expect("a repository");
+        for reason in &mut denial.reasons {
+            match reason {
+                Reason::SignaturesDoNotSatisfy { expected, by, found } => {
+                    (*expected, *found) = (hostile.clone(), hostile.clone());
+                    by.push(hostile.clone());
+                }
+                Reason::EvidenceMissing { expected, gaps } => {
+                    expected.clone_from(&hostile);
+                    for gap in gaps {
+                        (gap.place, gap.detail) = (hostile.clone(), hostile.clone());
+                    }
+                }
+                Reason::Unsigned { expected } => expected.clone_from(&hostile),
+                Reason::BadManifest { problem } => problem.clone_from(&hostile),
+                Reason::NoRule | Reason::DeniedByRule | Reason::DigestNotListed { .. } => {}
+            }
+        }
+        for url in [None, Some(URL), Some(&*hostile), Some(&*"u".repeat(ADDRESS))] {
+            let line = denial.line(url);
+            assert!(line.len() <= limits::DENIAL_LINE && line.bytes().all(|b| matches!(b, b' '..=b'~')), "{line}");
+            assert!(line.contains("mend: ") && line.starts_with("DENIED by policy rule "), "{line}");
+            assert!(url.is_none_or(|url| url.len() > ADDRESS || line.ends_with(&format!("see {url}"))), "{line}");
+        }
+    }
+}
+
+#[test]
+fn exit_codes_follow_the_lasting_reasons() {
+    let [no_rule, _, digest, unsigned, signatures, missing, _] = <[Reason; 7]>::try_from(every_reason()).expect("seven");
+    for (reasons, code) in [
+        (vec![unsigned.clone()], 10),
+        (vec![signatures.clone()], 12),
+        (vec![missing.clone()], 75),
+        (vec![no_rule], 22),
+        (vec![digest.clone()], 22),
+        (vec![unsigned.clone(), unsigned.clone()], 10),
+        (vec![unsigned.clone(), signatures], 22),
+        (vec![unsigned.clone(), missing.clone()], 10),
+        (vec![digest, missing], 22),
+        (vec![], 22),
+    ] {
+        assert_eq!(denial(reasons.clone()).outcome_code(), code, "{reasons:?}");
+    }
+}
+
+#[test]
+fn a_summary_is_short_and_says_each_thing_once() {
+    let finding = |why: &str| Finding {
+        location: Location::SignatureTag,
+        attachment: Digest::sha256(why.as_bytes()),
+        subject: Digest::sha256(b""),
+        form: SignatureForm::SimpleSigning,
+        outcome: FindingOutcome::Failed { why: why.to_owned() },
+    };
+    let findings: Vec<Finding> = ["a", "b", "c", "d", "e", "a"].map(finding).into();
+    let findings: Vec<&Finding> = findings.iter().collect();
+    assert_eq!(summary(&findings), ".sig tag: a; .sig tag: b; .sig tag: c; and 2 more");
+    assert_eq!(summary(&[]), "");
+}
