@@ -53,7 +53,7 @@ pub enum JsonError {
     /// More keys than the limit.
     #[error("JSON with over {limit} keys")]
     Keys {
-        /// [`limits::JSON_KEYS`].
+        /// [`crate::limits::JSON_KEYS`].
         limit: usize,
     },
     /// A known key in another spelling, which some clients read and others do not.
