@@ -18,6 +18,7 @@ pub mod port;
 pub mod process;
 pub mod program;
 pub mod registry;
+pub mod signature;
 pub mod wire;
 
 /// The digest of `bytes` as registries write it: `sha256:` and 64 hex digits.

@@ -15,6 +15,8 @@ use crate::store::blob::StoredBlob;
 const CANDIDATES: usize = 32;
 /// Indexes of a repository whose unseen children are walked for a blob that no known manifest lists.
 const WALKED_INDEXES: usize = 16;
+/// Seconds after which a walk asks again for a child that it could not have.
+const WALK_PAUSE: i64 = 30;
 
 /// Where a blob's bytes are.
 #[derive(Clone)]
@@ -58,7 +60,7 @@ impl Gate {
     }
 
     /// Clients that already hold the manifests ask for blobs only: looks through children of admitted indexes that nobody asked for
-    /// yet. Each child is fetched once, so a repeated miss costs nothing upstream.
+    /// yet. Each child is asked for once in a while only, had or not, so that guessed digests cost nothing upstream.
     async fn walk_unseen_children(
         self: &Arc<Self>,
         repository: &Repository,
@@ -71,9 +73,12 @@ impl Gate {
                 continue;
             }
             for child in &list.manifests {
-                if self.store.manifest(repository, &child.digest).map_err(GateError::store)?.is_some() {
+                let key = (repository.clone(), child.digest);
+                let walked = self.walked.get(&key).is_some_and(|until| self.now() < until);
+                if walked || self.store.manifest(repository, &child.digest).map_err(GateError::store)?.is_some() {
                     continue;
                 }
+                self.walked.insert(key, self.now().plus(WALK_PAUSE), 1);
                 let Ok(child_decided) = self.decide(repository, &child.digest).await else { continue };
                 if let Some(granted) = child_decided.admitted_blob(blob) {
                     self.grants.insert((repository.clone(), *blob), child.digest, 1);
@@ -128,6 +133,23 @@ impl Gate {
         })
     }
 
+    /// Whether the repository possesses a stored blob. A registry that delivered it once may confirm it for another of its repositories;
+    /// the word of one that never had it counts for nothing, since a digest must not open another registry's private layers (B11): it
+    /// must deliver.
+    async fn possesses(&self, repository: &Repository, digest: &Digest, size: u64) -> Result<bool, GateError> {
+        if self.store.possession(repository, digest).map_err(GateError::store)?.is_some() {
+            return Ok(true);
+        }
+        if !self.store.delivered_by(repository.registry(), digest).map_err(GateError::store)? {
+            return Ok(false);
+        }
+        let upstream = self.upstream(repository)?;
+        upstream.check_pause()?;
+        upstream.note(upstream.client.head_blob(repository.path(), digest).await)?;
+        self.store.record_possession(repository, digest, size, self.now()).await.map_err(GateError::store)?;
+        Ok(true)
+    }
+
     fn growing(&self, key: &Key) -> Option<Growing> {
         let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.get(key).filter(|growing| !matches!(*growing.progress.borrow(), Progress::Failed)).cloned()
@@ -141,13 +163,9 @@ impl Gate {
         let blobs = Arc::clone(self.store.blobs());
         let wanted = *digest;
         let stored = tokio::task::spawn_blocking(move || blobs.open(&wanted)).await.map_err(GateError::store)?.map_err(GateError::store)?;
-        if let Some(stored) = stored.filter(|stored| stored.size == size) {
-            if self.store.possession(repository, digest).map_err(GateError::store)?.is_none() {
-                let upstream = self.upstream(repository)?;
-                upstream.check_pause()?;
-                upstream.note(upstream.client.head_blob(repository.path(), digest).await)?;
-                self.store.record_possession(repository, digest, size, self.now()).await.map_err(GateError::store)?;
-            }
+        if let Some(stored) = stored.filter(|stored| stored.size == size)
+            && self.possesses(repository, digest, size).await?
+        {
             self.open_blobs.insert(key, stored.clone(), 1);
             return Ok(BlobContent::Stored(stored));
         }

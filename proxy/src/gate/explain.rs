@@ -22,10 +22,6 @@ impl Gate {
         let raw = self.raw_manifest(repository, &digest).await?;
         let load = self.policy.load_full();
         let judgement = self.judge(repository, &raw, &load).await?;
-        let line = match &judgement.verdict {
-            Verdict::Admit(_) => judgement.verdict.line(),
-            Verdict::Deny(denial) => denial.line(None),
-        };
         let recorded = self.store.verdict(repository, &digest).map_err(GateError::store)?.filter(|record| {
             record.revision == load.policy.revision()
                 && match &judgement.verdict {
@@ -34,6 +30,10 @@ impl Gate {
                     Verdict::Deny(_) => record.outcome == crate::store::Outcome::Denied,
                 }
         });
+        let line = match &judgement.verdict {
+            Verdict::Admit(admission) => admission.line(),
+            Verdict::Deny(denial) => self.denial_line(denial, recorded.as_ref().map(|record| record.id.as_str())),
+        };
         let confirmed = match reference.target() {
             sealgate_verifier::ManifestReference::Tag(tag) => self.store.tag(repository, &tag).map_err(GateError::store)?,
             sealgate_verifier::ManifestReference::Digest(_) => None,

@@ -224,7 +224,12 @@ impl Gate {
     async fn as_evidence(self: &Arc<Self>, repository: &Repository, raw: &Arc<RawManifest>) -> Result<Option<Arc<Decided>>, GateError> {
         let named = raw.manifest.subject().map(|subject| subject.digest);
         let Some(subject) = named.or_else(|| self.subjects.get(&(repository.clone(), raw.digest))) else { return Ok(None) };
-        if subject == raw.digest || !self.is_evidence(repository, raw).await? {
+        let is_evidence = match self.is_evidence(repository, raw).await {
+            // A part that is not there, or is no manifest: whatever it is, it is not evidence.
+            Err(GateError::ManifestUnknown | GateError::BadManifest { .. }) => false,
+            other => other?,
+        };
+        if subject == raw.digest || !is_evidence {
             return Ok(None);
         }
         let admitted = match self.decide_as(repository, &subject, As::Image).await {
@@ -253,7 +258,7 @@ impl Gate {
     }
 
     /// Classifies by bytes (DESIGN §5): an evidence manifest, or a listing of nothing but evidence manifests.
-    async fn is_evidence(self: &Arc<Self>, repository: &Repository, raw: &Arc<RawManifest>) -> Result<bool, GateError> {
+    pub(in crate::gate) async fn is_evidence(self: &Arc<Self>, repository: &Repository, raw: &Arc<RawManifest>) -> Result<bool, GateError> {
         let Manifest::Index(listing) = &raw.manifest else {
             return self.has_evidence_layers(repository, raw).await;
         };

@@ -29,11 +29,23 @@ impl Gate {
         {
             return Err(GateError::Upstream(gap_error(gap)));
         }
-        let members: Vec<Value> = held.set.items.iter().filter_map(|item| member(item, subject)).collect();
-        let wanted = |member: &Value| artifact_type.is_none_or(|wanted| member["artifactType"] == wanted);
-        let members: Vec<Value> = members.into_iter().filter(wanted).collect();
+        let mut members = Vec::new();
+        for item in &held.set.items {
+            let Some(member) = member(item, subject) else { continue };
+            if artifact_type.is_none_or(|wanted| member["artifactType"] == wanted) && self.is_served_as_evidence(repository, item).await {
+                members.push(member);
+            }
+        }
         let index = json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": members });
         Ok(admitted.map(|_| Bytes::from(index.to_string())))
+    }
+
+    /// What could not be read is not listed, since it could not be had either.
+    async fn is_served_as_evidence(self: &Arc<Self>, repository: &Repository, item: &Attachment) -> bool {
+        match self.raw_manifest(repository, &item.digest).await {
+            Ok(raw) => self.is_evidence(repository, &raw).await.unwrap_or(false),
+            Err(_) => false,
+        }
     }
 
     /// One page of the tags of a repository that a rule speaks of.

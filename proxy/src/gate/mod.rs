@@ -102,6 +102,8 @@ pub struct Gate {
     subjects: Cache<Key, Digest>,
     /// Blob -> a manifest that listed it when it was last granted.
     grants: Cache<Key, Digest>,
+    /// Children that a walk asked for -> when it may ask again.
+    walked: Cache<Key, Timestamp>,
     /// Blobs that their repository possesses and that are open.
     open_blobs: Cache<Key, StoredBlob>,
     /// Blobs under way. An entry is removed after the blob is durable.
@@ -132,6 +134,7 @@ impl Gate {
             evidence_flights: Arc::default(),
             subjects: Cache::new(GRANTS),
             grants: Cache::new(GRANTS),
+            walked: Cache::new(GRANTS),
             open_blobs: Cache::new(OPEN_BLOBS),
             fetches: Mutex::default(),
             fetch_flights: Arc::default(),

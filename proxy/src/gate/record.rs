@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sealgate_verifier::{Repository, Timestamp, Verdict};
+use sealgate_verifier::{Denial, Repository, Timestamp, Verdict};
 
 use crate::gate::decided::{DecidedParts, Outcome};
 use crate::gate::judge::Judgement;
@@ -68,11 +68,14 @@ impl Gate {
     fn line(&self, outcome: &Outcome, id: &str) -> String {
         match outcome {
             Outcome::Admitted(_) | Outcome::Evidence { .. } => String::new(),
-            Outcome::Audited(denial) | Outcome::Denied(denial) | Outcome::Leased { denial, .. } => {
-                let link = self.config.public_url.as_ref().map(|url| format!("{url}/decisions/{id}"));
-                denial.line(link.as_deref())
-            }
+            Outcome::Audited(denial) | Outcome::Denied(denial) | Outcome::Leased { denial, .. } => self.denial_line(denial, Some(id)),
         }
+    }
+
+    /// The line of a denial, with a link where the decision is on record and the gate knows its own address.
+    pub(in crate::gate) fn denial_line(&self, denial: &Denial, id: Option<&str>) -> String {
+        let link = self.config.public_url.as_ref().zip(id).map(|(url, id)| format!("{url}/decisions/{id}"));
+        denial.line(link.as_deref())
     }
 }
 

@@ -234,10 +234,14 @@ impl From<GateError> for Refusal {
     fn from(error: GateError) -> Self {
         match error {
             GateError::Denied(decided) => {
+                tracing::info!(decision = %decided.id, line = %decided.line, "denied");
                 let decision = Some(decided.id.clone());
                 Self { decision, ..Self::new(StatusCode::FORBIDDEN, "DENIED", decided.line.clone()) }
             }
-            GateError::DeniedUnseen { line } => Self::new(StatusCode::FORBIDDEN, "DENIED", line.to_string()),
+            GateError::DeniedUnseen { line } => {
+                tracing::info!(%line, "denied");
+                Self::new(StatusCode::FORBIDDEN, "DENIED", line.to_string())
+            }
             GateError::ManifestUnknown => Self::new(
                 StatusCode::NOT_FOUND,
                 "MANIFEST_UNKNOWN",

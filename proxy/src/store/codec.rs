@@ -1,6 +1,6 @@
 //! Keys and values of the index.
 //!
-//! A key begins with the repository and a NUL byte, which no repository contains: no repository's prefix is another's. A value begins with
+//! A key begins with the repository (or a registry) and a NUL byte, which neither contains: no prefix is another's. A value begins with
 //! a checksum over table, key and content, since no engine checks its pages on each read: a flipped bit must be damage, never another
 //! fact (F23).
 
@@ -29,6 +29,13 @@ pub(super) fn tag(repository: &Repository, tag: &Tag) -> Vec<u8> {
 
 pub(super) fn digest(repository: &Repository, digest: &Digest) -> Vec<u8> {
     let mut key = prefix(repository);
+    push(&mut key, digest);
+    key
+}
+
+pub(super) fn of_registry(registry: &str, digest: &Digest) -> Vec<u8> {
+    let mut key = registry.as_bytes().to_vec();
+    key.push(0);
     push(&mut key, digest);
     key
 }

@@ -96,6 +96,14 @@ impl Store {
         Ok(self.inner.index.get(Table::Possessions, &codec::digest(repository, blob))?)
     }
 
+    /// Whether any repository of `registry` possesses `blob`: then the registry itself has had the bytes in its hands.
+    ///
+    /// # Errors
+    /// The index cannot be read.
+    pub fn delivered_by(&self, registry: &str, blob: &Digest) -> Result<bool, StoreError> {
+        Ok(self.inner.index.get::<()>(Table::Deliveries, &codec::of_registry(registry, blob))?.is_some())
+    }
+
     /// Records that the repository's upstream delivered or confirmed `blob`. Durable when it returns.
     ///
     /// # Errors

@@ -147,7 +147,10 @@ pub(super) fn fold(batch: &mut Batch, record: &Record) -> Result<(), MetadataErr
             fold_listing(batch, repository, digest, lists)
         }
         Event::EvidenceStored { repository, subject, record } => put(batch, Table::Evidence, codec::digest(repository, subject), record),
-        Event::PossessionGained { repository, digest, size } => put(batch, Table::Possessions, codec::digest(repository, digest), size),
+        Event::PossessionGained { repository, digest, size } => {
+            put(batch, Table::Possessions, codec::digest(repository, digest), size)?;
+            put(batch, Table::Deliveries, codec::of_registry(repository.registry(), digest), &())
+        }
         Event::VerdictChanged { decision } => {
             put(batch, Table::Decisions, decision.id.as_bytes().to_vec(), decision)?;
             put(batch, Table::Verdicts, codec::digest(&decision.repository, &decision.digest), &decision.id)

@@ -33,11 +33,14 @@ pub enum Table {
     Decisions = 10,
     /// nothing → revision of the policy that was loaded last.
     Policies = 11,
+    /// registry, blob → nothing: what any repository of the registry possesses. An index that was made before this table lacks
+    /// entries; then the registry delivers once more.
+    Deliveries = 12,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Tags,
         Self::TagConfirmations,
         Self::Manifests,
@@ -49,6 +52,7 @@ impl Table {
         Self::Verdicts,
         Self::Decisions,
         Self::Policies,
+        Self::Deliveries,
     ];
 
     /// The table's name on disk.
@@ -66,6 +70,7 @@ impl Table {
             Self::Verdicts => "verdicts",
             Self::Decisions => "decisions",
             Self::Policies => "policies",
+            Self::Deliveries => "deliveries",
         }
     }
 }

@@ -20,6 +20,7 @@ use super::shelf::{Referrers, Shelf};
 use super::token::Tokens;
 use crate::authority::Certificate;
 use crate::image::{Content, Image, Index};
+use crate::signature::Signature;
 
 /// A registry in this process. Dropping it closes it.
 #[derive(Debug)]
@@ -136,6 +137,13 @@ impl Upstream {
         }
         self.put_manifest(repository, &index.manifest);
         self.put_tag(repository, tag, index.digest());
+    }
+
+    /// Adds a signature, which refers to its image.
+    pub fn put_signature(&self, repository: &str, signature: &Signature) {
+        self.put_blob(repository, &Content::new("application/vnd.oci.empty.v1+json", "{}"));
+        self.put_blob(repository, &signature.bundle);
+        self.put_manifest(repository, &signature.manifest);
     }
 
     /// Sets whether it has the referrers API.
