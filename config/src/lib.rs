@@ -21,5 +21,6 @@ pub mod template;
 pub use error::{ConfigError, ConfigErrors};
 pub use policy::{LoadedPolicy, load_policy, unmatched_rules};
 pub use server::{
-    AddressRange, Admin, Credential, IndexKind, PullAccess, Registry, RegistryKind, Secret, ServerConfig, Tls, Upstream, unknown_variables,
+    Action, Actions, AddressRange, Admin, Credential, IndexKind, PullAccess, Registry, RegistryKind, Secret, ServerConfig, Tls, Upstream,
+    unknown_variables,
 };

@@ -10,6 +10,7 @@ use sealgate_verifier::Pattern;
 
 use crate::error::ConfigErrors;
 
+mod action;
 mod address;
 mod credential;
 mod environment;
@@ -19,6 +20,7 @@ mod registry;
 mod secret;
 mod well_known;
 
+pub use action::{Action, Actions};
 pub use environment::{VARIABLES, unknown_variables};
 
 /// A secret text. Its `Debug` shows nothing.

@@ -8,13 +8,14 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use sealgate_registry::FetchError;
 use sealgate_verifier::DigestError;
 use serde::Serialize;
 
+use crate::auth::{Action, Actions, AuthError};
 use crate::body::Body;
 use crate::gate::GateError;
 
@@ -52,11 +53,12 @@ pub struct Refusal {
     message: Cow<'static, str>,
     decision: Option<String>,
     retry_after: Option<u64>,
+    challenge: Option<String>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), decision: None, retry_after: None }
+        Self { status, code, message: message.into(), decision: None, retry_after: None, challenge: None }
     }
 
     fn later(mut self, seconds: u64) -> Self {
@@ -206,6 +208,9 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(challenge) = self.challenge.as_deref().and_then(|challenge| HeaderValue::from_str(challenge).ok()) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
@@ -268,6 +273,31 @@ impl From<GateError> for Refusal {
             }
         }
     }
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated { challenge, problem } => {
+                Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", problem) }
+            }
+            AuthError::Forbidden { principal, actions, repository } => {
+                Self::new(StatusCode::FORBIDDEN, "DENIED", format!("{principal} has no right to {} in {repository}", any_of(actions)))
+            }
+            AuthError::NobodyIsAuthenticated { actions, repository } => {
+                let message = format!(
+                    "nobody may {} in {repository}: this gate authenticates no clients; an administrator adds `auth:` to sealgate.yaml",
+                    any_of(actions)
+                );
+                Self::new(StatusCode::FORBIDDEN, "DENIED", message)
+            }
+        }
+    }
+}
+
+/// `push or sign`
+fn any_of(actions: Actions) -> String {
+    actions.iter().map(Action::name).collect::<Vec<_>>().join(" or ")
 }
 
 impl From<&FetchError> for Refusal {

@@ -27,6 +27,7 @@ use http::{HeaderValue, Method, Request, Response};
 use sealgate_verifier::Repository;
 use tower::Service;
 
+use crate::auth::{Access, Action};
 use crate::body::Body;
 use crate::gate::{Gate, Target};
 use crate::metrics;
@@ -69,7 +70,7 @@ impl Routes {
         let registry_api = request.uri.path().starts_with("/v2");
         let answer = match parsed {
             _ if !head && request.method != Method::GET => Err(Refusal::method_not_allowed()),
-            Ok(endpoint) => self.answer(endpoint, request).await,
+            Ok(endpoint) => self.answer(endpoint, request, &Access::unauthenticated()).await,
             Err(refusal) => Err(refusal),
         };
         let mut response = answer.unwrap_or_else(|refusal| refusal.into_response(head));
@@ -81,16 +82,17 @@ impl Routes {
         response
     }
 
-    async fn answer(&self, endpoint: Endpoint<'_>, request: &Parts) -> Result<Response<Body>, Refusal> {
+    async fn answer(&self, endpoint: Endpoint<'_>, request: &Parts, access: &Access) -> Result<Response<Body>, Refusal> {
         let head = request.method == Method::HEAD;
         let query = Query::parse(request.uri.query())?;
         let gate = &self.gate;
+        let repository = |name| readable(gate, name, &query, access);
         match endpoint {
             Endpoint::Ping => Ok(ping::respond(head)),
-            Endpoint::Manifest { name, reference } => manifests::respond(gate, &repository(gate, name, &query)?, &reference, request).await,
-            Endpoint::Blob { name, digest } => blobs::respond(gate, &repository(gate, name, &query)?, &digest, request).await,
-            Endpoint::Tags { name } => tags::respond(gate, &repository(gate, name, &query)?, name, &query, head).await,
-            Endpoint::Referrers { name, digest } => referrers::respond(gate, &repository(gate, name, &query)?, &digest, &query, head).await,
+            Endpoint::Manifest { name, reference } => manifests::respond(gate, &repository(name)?, &reference, request).await,
+            Endpoint::Blob { name, digest } => blobs::respond(gate, &repository(name)?, &digest, request).await,
+            Endpoint::Tags { name } => tags::respond(gate, &repository(name)?, name, &query, head).await,
+            Endpoint::Referrers { name, digest } => referrers::respond(gate, &repository(name)?, &digest, &query, head).await,
             Endpoint::Catalog => Err(Refusal::no_catalog()),
             Endpoint::Decision { id } => decisions::respond(gate, id, &request.headers, head),
             Endpoint::Unknown => Err(Refusal::no_such_path()),
@@ -134,6 +136,13 @@ fn repository(gate: &Gate, name: &str, query: &Query<'_>) -> Result<Repository, 
         Target::Contradiction { ns, path } => Err(Refusal::contradiction(&ns, &path)),
         Target::BadName => Err(Refusal::name_invalid()),
     }
+}
+
+/// The repository that a request means, when it may be read.
+fn readable(gate: &Gate, name: &str, query: &Query<'_>, access: &Access) -> Result<Repository, Refusal> {
+    let repository = repository(gate, name, query)?;
+    access.require(Action::Pull, &repository)?;
+    Ok(repository)
 }
 
 /// Whether `If-None-Match` holds `etag` (RFC 9110 §13.1.2: weak comparison).
