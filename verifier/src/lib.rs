@@ -28,6 +28,7 @@ pub mod limits;
 pub mod manifest;
 pub mod media_type;
 mod message;
+pub mod notation;
 pub mod pattern;
 pub mod policy;
 mod quorum;

@@ -42,3 +42,21 @@ pub const TAG_BYTES: usize = 128;
 pub const BLOB_BYTES: u64 = 1 << 40;
 /// Characters of a denial line: reason phrases share the header block, which common clients cap at 8 KiB.
 pub const DENIAL_LINE: usize = 700;
+/// Certificates in a Notation envelope or timestamp. Chains in use have at most five.
+pub const CHAIN: usize = 10;
+/// Bytes of one certificate. Large ones in use have under 4 KiB.
+pub const CERTIFICATE_BYTES: usize = 32 * 1024;
+/// Extensions of one certificate or revocation list. Those in use have under 20.
+pub const EXTENSIONS: usize = 64;
+/// Bytes of a distinguished name, as DER or text (CVE-2023-25656: a name that exploded). Those in use have under 300.
+pub const NAME_BYTES: usize = 4096;
+/// Attributes of a distinguished name.
+pub const NAME_ATTRIBUTES: usize = 32;
+/// Certificate signatures that are checked to find the issuers of one timestamp's signer.
+pub const ISSUER_CHECKS: usize = 24;
+/// Bytes of a revocation list that an admin gives. The largest public ones have some 10 MiB.
+pub const REVOCATION_LIST_BYTES: usize = 32 * 1024 * 1024;
+/// Headers of one Notation envelope, protected or not. Those in use have under 10.
+pub const ENVELOPE_HEADERS: usize = 64;
+/// Bytes of a Notation payload: one descriptor with its annotations.
+pub const NOTATION_PAYLOAD_BYTES: usize = 256 * 1024;
