@@ -112,13 +112,17 @@ impl MessageDigest {
     /// Whether it is the digest of `message`. An unknown algorithm is never.
     #[must_use]
     pub fn matches(&self, message: &[u8]) -> bool {
-        let algorithm = match self.algorithm {
-            Some(HashAlgorithm::Sha256) => &ring::digest::SHA256,
-            Some(HashAlgorithm::Sha384) => &ring::digest::SHA384,
-            Some(HashAlgorithm::Sha512) => &ring::digest::SHA512,
-            None => return false,
+        self.parts().is_some_and(|(algorithm, digest)| ring::digest::digest(algorithm, message).as_ref() == digest)
+    }
+
+    /// The algorithm and the digest; `None` where the algorithm is unknown.
+    pub(crate) fn parts(&self) -> Option<(&'static ring::digest::Algorithm, &[u8])> {
+        let algorithm = match self.algorithm? {
+            HashAlgorithm::Sha256 => &ring::digest::SHA256,
+            HashAlgorithm::Sha384 => &ring::digest::SHA384,
+            HashAlgorithm::Sha512 => &ring::digest::SHA512,
         };
-        ring::digest::digest(algorithm, message).as_ref() == self.digest
+        Some((algorithm, &self.digest))
     }
 }
 

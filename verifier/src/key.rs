@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 
+mod prehashed;
 mod spki;
 
 /// SHA-256 of the DER SubjectPublicKeyInfo: the principal behind a key, whatever its name.

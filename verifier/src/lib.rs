@@ -35,6 +35,7 @@ mod quorum;
 pub mod reference;
 mod search;
 pub mod signature;
+pub mod sigstore;
 pub mod simple_signing;
 pub mod statement;
 pub mod time;

@@ -60,3 +60,15 @@ pub const REVOCATION_LIST_BYTES: usize = 32 * 1024 * 1024;
 pub const ENVELOPE_HEADERS: usize = 64;
 /// Bytes of a Notation payload: one descriptor with its annotations.
 pub const NOTATION_PAYLOAD_BYTES: usize = 256 * 1024;
+/// Members of one kind in a trust root. GitHub's has 6 authorities.
+pub const TRUST_ROOT_MEMBERS: usize = 64;
+/// Log entries, and timestamps, of one bundle. The bound that sigstore-go sets (CVE-2024-45395: endless data).
+pub const LOG_ENTRIES: usize = 32;
+/// Certificates of one bundle or timestamp. Fulcio's chains have three.
+pub const CERTIFICATES: usize = 16;
+/// Bytes of a timestamp token. With a full chain of RSA certificates they stay under 16 KiB.
+pub const TIMESTAMP_BYTES: usize = 64 * 1024;
+/// Hashes of an inclusion proof: a tree holds at most 2^63 leaves (RFC 9162, section 2.1.3).
+pub const PROOF_HASHES: usize = 64;
+/// Signatures of a checkpoint: the log's, and those of its witnesses. The bound of Go's `note` package is 100.
+pub const CHECKPOINT_SIGNATURES: usize = 100;
