@@ -17,6 +17,7 @@ pub mod layer;
 pub mod port;
 pub mod process;
 pub mod program;
+pub mod pull;
 pub mod registry;
 pub mod signature;
 pub mod wire;

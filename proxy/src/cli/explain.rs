@@ -12,6 +12,7 @@ use super::output::{self, Format};
 use super::{block_on, config_file, control, image, progress::Progress, verify};
 use crate::gate::explanation::{Explanation, render_explanation};
 use crate::gate::upstreams::Upstreams;
+use crate::metrics::Metrics;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +71,7 @@ async fn here(reference: Reference, config: &ServerConfig) -> Result<Explanation
         Some(file) => sealgate_config::load_policy(file).map_err(|errors| config_file::invalid(&errors))?.policy,
         None => Policy::deny_all(),
     };
-    let upstreams = Upstreams::new(config).map_err(Failure::error)?;
+    let upstreams = Upstreams::new(config, &Metrics::new([])).map_err(Failure::error)?;
     let client = upstreams.of(&reference.repository).ok_or_else(|| unknown(&reference, config))?.client.clone();
     let image = Image::fetch_with(client, reference).await?;
     Ok(verify::judge(&image, &policy, config.evidence_max_stale).await.1)

@@ -9,6 +9,7 @@ use sealgate_verifier::{Digest, Manifest, Repository};
 use crate::body::Progress;
 use crate::gate::fetch::{self, Growing};
 use crate::gate::{Admitted, Gate, GateError, Key, ServedBlob};
+use crate::metrics::UpstreamKind;
 use crate::store::blob::StoredBlob;
 
 /// Manifests that are looked at for one blob. Base layers are shared by many images; any one of them suffices.
@@ -98,17 +99,32 @@ impl Gate {
         if self.store.possession(repository, &digest).map_err(GateError::store)?.is_some() {
             return Ok(());
         }
-        let upstream = self.upstream(repository)?;
-        upstream.check_pause()?;
-        match upstream.note(upstream.client.head_blob(repository.path(), &digest).await) {
+        // On its way in: the upstream delivers it at this moment.
+        if self.growing(&(repository.clone(), digest)).is_some() {
+            return Ok(());
+        }
+        match self.head_upstream(repository, &digest).await {
             Ok(Some(found)) if found != size => {
                 let problem = format!("the manifest says {size} bytes, the upstream announces {found}");
                 Err(GateError::Upstream(FetchError::Malformed { problem }))
             }
             Ok(_) => Ok(()),
-            Err(FetchError::NotFound | FetchError::Denied { .. }) => Err(GateError::BlobUnknown),
-            Err(error) => Err(error.into()),
+            Err(GateError::ManifestUnknown) => Err(GateError::BlobUnknown),
+            Err(error) => Err(error),
         }
+    }
+
+    /// The size that the upstream announces, if it does: one HEAD for any number of callers.
+    async fn head_upstream(self: &Arc<Self>, repository: &Repository, digest: &Digest) -> Result<Option<u64>, GateError> {
+        let (gate, key) = (Arc::clone(self), (repository.clone(), *digest));
+        let work = key.clone();
+        let ask = move || async move {
+            let (repository, digest) = work;
+            let upstream = gate.upstream(&repository)?;
+            upstream.check_pause()?;
+            Ok(upstream.note(UpstreamKind::Blob, upstream.client.head_blob(repository.path(), &digest).await)?)
+        };
+        self.confirm_flights.join(key, ask).await
     }
 
     /// The bytes: stored, or from the upstream with one GET for any number of callers.
@@ -122,7 +138,11 @@ impl Gate {
             return Ok(BlobContent::Stored(open));
         }
         if let Some(growing) = self.growing(&key) {
+            self.metrics.singleflight_joined.inc();
             return Ok(BlobContent::Growing(growing));
+        }
+        if self.fetch_flights.is_under_way(&key) {
+            self.metrics.singleflight_joined.inc();
         }
         let gate = Arc::clone(self);
         let work = key.clone();
@@ -136,16 +156,14 @@ impl Gate {
     /// Whether the repository possesses a stored blob. A registry that delivered it once may confirm it for another of its repositories;
     /// the word of one that never had it counts for nothing, since a digest must not open another registry's private layers (B11): it
     /// must deliver.
-    async fn possesses(&self, repository: &Repository, digest: &Digest, size: u64) -> Result<bool, GateError> {
+    async fn possesses(self: &Arc<Self>, repository: &Repository, digest: &Digest, size: u64) -> Result<bool, GateError> {
         if self.store.possession(repository, digest).map_err(GateError::store)?.is_some() {
             return Ok(true);
         }
         if !self.store.delivered_by(repository.registry(), digest).map_err(GateError::store)? {
             return Ok(false);
         }
-        let upstream = self.upstream(repository)?;
-        upstream.check_pause()?;
-        upstream.note(upstream.client.head_blob(repository.path(), digest).await)?;
+        self.head_upstream(repository, digest).await?;
         self.store.record_possession(repository, digest, size, self.now()).await.map_err(GateError::store)?;
         Ok(true)
     }
@@ -171,9 +189,16 @@ impl Gate {
         }
         let permit = Arc::clone(&self.fetch_permits).acquire_owned().await.map_err(|_| GateError::Internal)?;
         let upstream = Arc::clone(self.upstream(repository)?);
-        let request = fetch::Request { upstream, path: repository.path().to_owned(), digest: *digest, size };
+        let request = fetch::Request {
+            upstream,
+            path: repository.path().to_owned(),
+            digest: *digest,
+            size,
+            received: self.metrics.upstream_bytes.clone(),
+        };
         let (growing, work) = fetch::start(request, Arc::clone(self.store.blobs())).await?;
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), growing.clone());
+        self.metrics.fetches_in_flight.inc();
         let gate = Arc::clone(&self);
         tokio::spawn(async move {
             let _permit = permit;
@@ -183,6 +208,7 @@ impl Gate {
                 tracing::error!(%error, "a fetched blob could not be recorded");
             }
             gate.fetches.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            gate.metrics.fetches_in_flight.dec();
         });
         Ok(BlobContent::Growing(growing))
     }

@@ -37,6 +37,30 @@ pub enum GateError {
 }
 
 impl GateError {
+    /// Whether the same request may succeed at once: the upstream failed without saying no, and without being slow.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Internal => true,
+            Self::Upstream(error) => match error {
+                FetchError::Unavailable { .. } | FetchError::Unreachable { .. } | FetchError::Truncated { .. } => true,
+                FetchError::NotFound
+                | FetchError::Denied { .. }
+                | FetchError::RateLimited { .. }
+                | FetchError::Timeout
+                | FetchError::Malformed { .. }
+                | FetchError::TooLarge { .. }
+                | FetchError::Forbidden { .. } => false,
+            },
+            Self::Denied(_)
+            | Self::DeniedUnseen { .. }
+            | Self::ManifestUnknown
+            | Self::BlobUnknown
+            | Self::BadManifest { .. }
+            | Self::Store { .. } => false,
+        }
+    }
+
     /// A store error, with its detail for the log.
     pub fn store(error: impl std::fmt::Display) -> Self {
         let detail = error.to_string();

@@ -4,9 +4,11 @@
 //! holds the last byte back until the digest matches.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use prometheus_client::metrics::counter::Counter;
 use sealgate_registry::{BlobStream, FetchError};
 use sealgate_verifier::Digest;
 use tokio::sync::{mpsc, watch};
@@ -14,12 +16,15 @@ use tokio::sync::{mpsc, watch};
 use crate::body::Progress;
 use crate::gate::error::GateError;
 use crate::gate::upstreams::Upstream;
+use crate::metrics::UpstreamKind;
 use crate::store::blob::{BlobReader, BlobStore, BlobWriter};
 
 /// Chunks between the network and the disk. With 16 KiB to 256 KiB a chunk this bounds a fetch to a few MiB.
 const QUEUE: usize = 16;
 /// How often a broken or stalled body is resumed without a byte of progress in between.
 const FRUITLESS_RESUMPTIONS: u32 = 1;
+/// A body that brought no byte for this long is not resumed: with the idle timeout of 10 s, its waiters are free after 20 s (F3).
+const SILENCE: Duration = Duration::from_secs(15);
 /// How often a body is resumed in all.
 const RESUMPTIONS: u32 = 8;
 
@@ -44,6 +49,8 @@ pub struct Request {
     pub digest: Digest,
     /// Its size.
     pub size: u64,
+    /// Counts the bytes that arrive.
+    pub received: Counter,
 }
 
 /// Opens the upstream's answer and starts to fill a new blob. The returned future ends when the blob is durable, or has failed.
@@ -60,7 +67,7 @@ pub async fn start(
         return Err(GateError::Upstream(FetchError::Malformed { problem }));
     }
     request.upstream.check_pause()?;
-    let first = request.upstream.note(request.upstream.client.get_blob(&request.path, &request.digest, 0).await)?;
+    let first = request.upstream.note(UpstreamKind::Blob, request.upstream.client.get_blob(&request.path, &request.digest, 0).await)?;
     check_size(&first, request.size)?;
     let algorithm = request.digest.algorithm();
     let writer = tokio::task::spawn_blocking(move || blobs.begin(algorithm)).await.map_err(GateError::store)?.map_err(GateError::store)?;
@@ -106,6 +113,7 @@ async fn pump(request: &Request, first: BlobStream, sender: mpsc::Sender<Bytes>)
     let mut received = 0_u64;
     let mut stream = first;
     let (mut resumptions, mut fruitless) = (0, 0);
+    let mut last_byte = Instant::now();
     loop {
         // A registry that ignores the range starts again: what we have is skipped, and the hash covers it either way.
         let mut skip = received.saturating_sub(stream.offset);
@@ -123,6 +131,8 @@ async fn pump(request: &Request, first: BlobStream, sender: mpsc::Sender<Bytes>)
                     skip -= dropped as u64;
                     let _ = chunk.split_to(dropped);
                     received += chunk.len() as u64;
+                    last_byte = Instant::now();
+                    request.received.inc_by(chunk.len() as u64);
                     if received > request.size {
                         return Err(FetchError::TooLarge { limit: request.size });
                     }
@@ -138,11 +148,12 @@ async fn pump(request: &Request, first: BlobStream, sender: mpsc::Sender<Bytes>)
         };
         resumptions += 1;
         fruitless = if received > before { 0 } else { fruitless + 1 };
-        if resumptions > RESUMPTIONS || fruitless > FRUITLESS_RESUMPTIONS {
+        if resumptions > RESUMPTIONS || fruitless > FRUITLESS_RESUMPTIONS || last_byte.elapsed() >= SILENCE {
             return Err(broken);
         }
         tracing::debug!(digest = %request.digest, received, %broken, "resuming a blob");
-        stream = request.upstream.note(request.upstream.client.get_blob(&request.path, &request.digest, received).await)?;
+        stream =
+            request.upstream.note(UpstreamKind::Blob, request.upstream.client.get_blob(&request.path, &request.digest, received).await)?;
     }
 }
 
@@ -183,10 +194,16 @@ mod tests {
     async fn an_empty_blob_under_a_digest_of_something_is_refused_before_anybody_is_asked() {
         // A13: no byte could be held back from a client.
         let config = ServerConfig::load(None, &|_| None).expect("the defaults");
-        let upstreams = Upstreams::new(&config).expect("upstreams");
+        let upstreams = Upstreams::new(&config, &crate::metrics::Metrics::new([])).expect("upstreams");
         let repository: Repository = "docker.io/library/nginx".parse().expect("a repository");
         let upstream = Arc::clone(upstreams.of(&repository).expect("Docker Hub"));
-        let request = Request { upstream, path: repository.path().to_owned(), digest: Digest::sha256(b"something"), size: 0 };
+        let request = Request {
+            upstream,
+            path: repository.path().to_owned(),
+            digest: Digest::sha256(b"something"),
+            size: 0,
+            received: Counter::default(),
+        };
         let refused = start(request, Arc::clone(Store::in_memory().blobs())).await.map(drop);
         assert!(matches!(refused, Err(GateError::Upstream(FetchError::Malformed { .. }))), "{refused:?}");
     }

@@ -41,7 +41,8 @@ where
     K: Eq + Hash + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the work on `key`, or starts it. The work runs in a task of its own: a caller that leaves cancels nothing.
+    /// Joins the work on `key`, or starts it. The work runs in a task of its own: a caller that leaves cancels nothing. Of the callers
+    /// that joined work which failed in passing one starts it again, once (F6).
     ///
     /// # Errors
     /// The work's own error; [`GateError::Internal`] when it panicked.
@@ -50,23 +51,45 @@ where
         W: FnOnce() -> F,
         F: Future<Output = Result<V, GateError>> + Send + 'static,
     {
-        let mut receiver = {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(receiver) = under_way.get(&key) {
-                receiver.clone()
-            } else {
-                let (sender, receiver) = watch::channel(None);
-                under_way.insert(key.clone(), receiver.clone());
-                let entry = Entry { flights: Arc::clone(self), key };
-                let work = work();
-                tokio::spawn(async move {
-                    let outcome = work.await;
-                    drop(entry);
-                    sender.send_replace(Some(outcome));
-                });
-                receiver
-            }
-        };
+        let mut work = Some(work);
+        let mut outcome = Self::landed(self.board(&key, &mut work)).await;
+        if work.is_some() && outcome.as_ref().is_err_and(GateError::is_passing) {
+            outcome = Self::landed(self.board(&key, &mut work)).await;
+        }
+        outcome
+    }
+
+    /// Whether work on `key` is under way.
+    #[must_use]
+    pub fn is_under_way(&self, key: &K) -> bool {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
+    /// The flight of `key`; takes `work` to start one where there is none.
+    fn board<W, F>(self: &Arc<Self>, key: &K, work: &mut Option<W>) -> watch::Receiver<Outcome<V>>
+    where
+        W: FnOnce() -> F,
+        F: Future<Output = Result<V, GateError>> + Send + 'static,
+    {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(receiver) = under_way.get(key) {
+            return receiver.clone();
+        }
+        let (sender, receiver) = watch::channel(None);
+        if let Some(work) = work.take() {
+            under_way.insert(key.clone(), receiver.clone());
+            let entry = Entry { flights: Arc::clone(self), key: key.clone() };
+            let work = work();
+            tokio::spawn(async move {
+                let outcome = work.await;
+                drop(entry);
+                sender.send_replace(Some(outcome));
+            });
+        }
+        receiver
+    }
+
+    async fn landed(mut receiver: watch::Receiver<Outcome<V>>) -> Result<V, GateError> {
         match receiver.wait_for(Option::is_some).await {
             Ok(outcome) => (*outcome).clone().unwrap_or(Err(GateError::Internal)),
             Err(_) => Err(GateError::Internal),
@@ -105,6 +128,29 @@ mod tests {
             assert!(matches!(other.await, Ok(Ok(7))));
         }
         assert_eq!(runs.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn one_of_those_who_waited_for_a_failure_tries_again() {
+        // F6
+        let flights = Arc::new(Flights::<&str, u32>::default());
+        let runs = Arc::new(AtomicUsize::new(0));
+        let work = |runs: Arc<AtomicUsize>| async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            match runs.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(GateError::Upstream(sealgate_registry::FetchError::Unavailable { status: 500 })),
+                _ => Ok(7),
+            }
+        };
+        let callers = (0..10).map(|_| {
+            let (flights, runs) = (flights.clone(), runs.clone());
+            tokio::spawn(async move { flights.join("a", || work(runs)).await })
+        });
+        let mut served = 0;
+        for caller in callers.collect::<Vec<_>>() {
+            served += usize::from(matches!(caller.await, Ok(Ok(7))));
+        }
+        assert_eq!((served, runs.load(Ordering::SeqCst)), (9, 2));
     }
 
     #[tokio::test]

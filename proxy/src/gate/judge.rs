@@ -9,8 +9,8 @@ use sealgate_verifier::{
 };
 
 use crate::gate::decided::{DecidedParts, Outcome};
-use crate::gate::material::{HeldEvidence, RawManifest};
-use crate::gate::resolve::{PATIENCE, evidence_subject};
+use crate::gate::material::{HeldEvidence, RawManifest, Wait};
+use crate::gate::resolve::evidence_subject;
 use crate::gate::{Admitted, Decided, Gate, GateError, PolicyLoad, ServedManifest};
 use crate::metrics::{DecisionOutcome, ReasonKind};
 
@@ -125,7 +125,7 @@ impl Gate {
             Outcome::Evidence { .. } | Outcome::Audited(_) | Outcome::Leased { .. } | Outcome::Denied(_) => false,
         });
         match serves {
-            Some(last) => tokio::time::timeout(PATIENCE, flight).await.unwrap_or(Ok(last)),
+            Some(last) => self.upstream(repository)?.answer_soon(flight).await.unwrap_or(Ok(last)),
             None => flight.await,
         }
     }
@@ -186,7 +186,7 @@ impl Gate {
             for parent in self.store.indexes_listing(repository, &raw.digest).map_err(GateError::store)?.into_iter().take(PARENTS) {
                 let Ok(index) = self.raw_manifest(repository, &parent).await else { continue };
                 let attachments = if needs.signatures {
-                    let held = self.evidence(repository, &parent, self.evidence_ttl()).await?;
+                    let held = self.evidence(repository, &parent, self.evidence_ttl(), Wait::Soon).await?;
                     read.push((parent, Arc::clone(&held)));
                     held.set.clone()
                 } else {
@@ -203,8 +203,8 @@ impl Gate {
         }
         // A denial on evidence that is not quite new is worth one more look: somebody may have signed meanwhile.
         let parents = read.len();
-        for max_age in [self.evidence_ttl(), self.evidence_missing_ttl()] {
-            let held = self.evidence(repository, &raw.digest, max_age).await?;
+        for (max_age, wait) in [(self.evidence_ttl(), Wait::Soon), (self.evidence_missing_ttl(), Wait::ForIt)] {
+            let held = self.evidence(repository, &raw.digest, max_age, wait).await?;
             evidence.attachments = held.set.clone();
             verdict = self.evaluate(&evidence, load);
             read.truncate(parents);

@@ -8,7 +8,9 @@ use sealgate_verifier::{Attachment, Digest, Failure, Gap, Manifest, Repository, 
 use serde_json::{Value, json};
 
 use crate::gate::decided::Admitted;
+use crate::gate::material::Wait;
 use crate::gate::{Gate, GateError};
+use crate::metrics::UpstreamKind;
 
 impl Gate {
     /// The referrers of an admitted subject, as an OCI index: those whose bytes make them evidence. Each member is served byte-exact.
@@ -23,7 +25,7 @@ impl Gate {
     ) -> Result<Admitted<Bytes>, GateError> {
         let decided = self.decide(repository, subject).await?;
         let Some(admitted) = decided.admitted_manifest() else { return Err(GateError::Denied(decided)) };
-        let held = self.evidence(repository, subject, self.evidence_ttl()).await?;
+        let held = self.evidence(repository, subject, self.evidence_ttl(), Wait::ForIt).await?;
         if held.set.items.is_empty()
             && let Some(gap) = held.set.gaps.first()
         {
@@ -56,7 +58,7 @@ impl Gate {
         self.deny_unseen(repository)?;
         let upstream = self.upstream(repository)?;
         upstream.check_pause()?;
-        Ok(upstream.note(upstream.client.tags(repository.path(), count, last).await)?)
+        Ok(upstream.note(UpstreamKind::Tags, upstream.client.tags(repository.path(), count, last).await)?)
     }
 }
 

@@ -7,6 +7,7 @@ use sealgate_registry::{FetchError, FetchedManifest, Lifetimes, Referrers, Repos
 use sealgate_verifier::{Attachment, Collected, Digest, Manifest, ManifestReference, Repository, Timestamp, limits};
 
 use crate::gate::{Gate, GateError};
+use crate::metrics::UpstreamKind;
 use crate::store::{AttachmentRecord, EvidenceRecord};
 
 /// A manifest that hashes to its digest and can mean one thing only.
@@ -18,6 +19,15 @@ pub struct RawManifest {
     pub digest: Digest,
     /// What they say.
     pub manifest: Manifest,
+}
+
+/// How long a search for evidence is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gate) enum Wait {
+    /// While the upstream is slow, earlier evidence that still counts will do (F10).
+    Soon,
+    /// Until it ends.
+    ForIt,
 }
 
 /// Evidence, and when it was last looked for.
@@ -58,7 +68,7 @@ impl Gate {
                 {
                     return gate.keep_raw(&repository, bytes, digest, Some(&record.media_type));
                 }
-                let fetched = gate.fetch_manifest(&repository, &ManifestReference::Digest(digest)).await?;
+                let fetched = gate.fetch_manifest(UpstreamKind::Manifest, &repository, &ManifestReference::Digest(digest)).await?;
                 gate.keep_raw(&repository, fetched.bytes, fetched.digest, fetched.media_type.as_deref())
             })
             .await
@@ -67,12 +77,13 @@ impl Gate {
     /// A manifest from the upstream.
     pub(in crate::gate) async fn fetch_manifest(
         &self,
+        kind: UpstreamKind,
         repository: &Repository,
         reference: &ManifestReference,
     ) -> Result<FetchedManifest, FetchError> {
         let upstream = self.upstreams.of(repository).ok_or(FetchError::NotFound)?;
         upstream.check_pause()?;
-        upstream.note(upstream.client.get_manifest(repository.path(), reference).await)
+        upstream.note(kind, upstream.client.get_manifest(repository.path(), reference).await)
     }
 
     pub(in crate::gate) fn keep_raw(
@@ -97,6 +108,7 @@ impl Gate {
         repository: &Repository,
         subject: &Digest,
         max_age: i64,
+        wait: Wait,
     ) -> Result<Arc<HeldEvidence>, GateError> {
         let key = (repository.clone(), *subject);
         let held = match self.evidence.get(&key) {
@@ -108,26 +120,29 @@ impl Gate {
         {
             return Ok(Arc::clone(held));
         }
+        let counts = held.clone().filter(|held| wait == Wait::Soon && self.now() < held.set.stale_at);
         let gate = Arc::clone(self);
         let work = key.clone();
-        self.evidence_flights
-            .join(key, move || async move {
-                let (repository, subject) = work;
-                let max_stale = gate.config.evidence_max_stale;
-                let started = gate.now();
-                let found = collect(&GateRepositories(&gate), &repository, &subject, started, Lifetimes { max_stale }).await;
-                let set = match held {
-                    Some(held) if !found.gaps.is_empty() && started < held.set.stale_at => join(&held.set, found),
-                    _ => found,
-                };
-                for attachment in &set.items {
-                    gate.subjects.insert((repository.clone(), attachment.digest), subject, 1);
-                }
-                let held = Arc::new(HeldEvidence { set, checked_at: gate.now() });
-                gate.evidence.insert((repository, subject), Arc::clone(&held), held.weight());
-                Ok(held)
-            })
-            .await
+        let flight = self.evidence_flights.join(key, move || async move {
+            let (repository, subject) = work;
+            let max_stale = gate.config.evidence_max_stale;
+            let started = gate.now();
+            let found = collect(&GateRepositories(&gate), &repository, &subject, started, Lifetimes { max_stale }).await;
+            let set = match held {
+                Some(held) if !found.gaps.is_empty() && started < held.set.stale_at => join(&held.set, found),
+                _ => found,
+            };
+            for attachment in &set.items {
+                gate.subjects.insert((repository.clone(), attachment.digest), subject, 1);
+            }
+            let held = Arc::new(HeldEvidence { set, checked_at: gate.now() });
+            gate.evidence.insert((repository, subject), Arc::clone(&held), held.weight());
+            Ok(held)
+        });
+        match counts {
+            Some(held) => self.upstream(repository)?.answer_soon(flight).await.unwrap_or(Ok(held)),
+            None => flight.await,
+        }
     }
 
     /// Evidence that an earlier admission stored. Each manifest and layer is hashed again as it is read.
@@ -201,7 +216,7 @@ impl Gate {
         }
         let upstream = self.upstreams.of(repository).ok_or(FetchError::NotFound)?;
         upstream.check_pause()?;
-        upstream.note(upstream.client.get_small_blob(repository.path(), digest, limit).await)
+        upstream.note(UpstreamKind::Evidence, upstream.client.get_small_blob(repository.path(), digest, limit).await)
     }
 }
 
@@ -222,7 +237,7 @@ struct GateRepositories<'a>(&'a Arc<Gate>);
 impl Repositories for GateRepositories<'_> {
     async fn manifest(&self, repository: &Repository, reference: &ManifestReference) -> Result<FetchedManifest, FetchError> {
         let ManifestReference::Digest(digest) = reference else {
-            return self.0.fetch_manifest(repository, reference).await;
+            return self.0.fetch_manifest(UpstreamKind::Evidence, repository, reference).await;
         };
         match self.0.raw_manifest(repository, digest).await {
             Ok(raw) => {
@@ -241,6 +256,6 @@ impl Repositories for GateRepositories<'_> {
     async fn referrers(&self, repository: &Repository, digest: &Digest) -> Result<Referrers, FetchError> {
         let upstream = self.0.upstreams.of(repository).ok_or(FetchError::NotFound)?;
         upstream.check_pause()?;
-        upstream.note(upstream.client.referrers(repository.path(), digest).await)
+        upstream.note(UpstreamKind::Evidence, upstream.client.referrers(repository.path(), digest).await)
     }
 }

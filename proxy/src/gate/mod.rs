@@ -109,6 +109,8 @@ pub struct Gate {
     /// Blobs under way. An entry is removed after the blob is durable.
     fetches: Mutex<HashMap<Key, Growing>>,
     fetch_flights: Arc<Flights<Key, BlobContent>>,
+    /// HEADs of blobs that are under way.
+    confirm_flights: Arc<Flights<Key, Option<u64>>>,
     fetch_permits: Arc<Semaphore>,
 }
 
@@ -120,7 +122,7 @@ impl Gate {
     pub fn new(parts: GateParts) -> Result<Arc<Self>, String> {
         let GateParts { config, policy, store, metrics } = parts;
         Ok(Arc::new(Self {
-            upstreams: Upstreams::new(&config)?,
+            upstreams: Upstreams::new(&config, &metrics)?,
             clock: Clock::new(store.high_water()),
             policy: ArcSwap::from_pointee(PolicyLoad { policy, epoch: 0 }),
             decisions: Cache::new(DECISION_BYTES),
@@ -138,6 +140,7 @@ impl Gate {
             open_blobs: Cache::new(OPEN_BLOBS),
             fetches: Mutex::default(),
             fetch_flights: Arc::default(),
+            confirm_flights: Arc::default(),
             fetch_permits: Arc::new(Semaphore::new(FETCHES)),
             config,
             store,

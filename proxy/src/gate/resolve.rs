@@ -1,15 +1,13 @@
 //! Tag → digest, once per request. A fresh resolution asks nobody; at expiry one HEAD answers all waiters (DESIGN §3, "Tags").
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sealgate_registry::FetchError;
 use sealgate_verifier::{Digest, ManifestReference, Repository, Tag, Timestamp};
 
 use crate::gate::{Gate, GateError};
+use crate::metrics::UpstreamKind;
 
-/// How long a client waits for a slow upstream when the last resolution still serves (F10: at most a second).
-pub(in crate::gate) const PATIENCE: Duration = Duration::from_secs(1);
 /// After a failed confirmation the last resolution serves this long before the upstream is asked again (F11).
 const RETRY: i64 = 5;
 
@@ -44,7 +42,7 @@ impl Gate {
         let flight = self.tag_flights.join(key, move || async move { gate.resolve_anew(&work.0, &work.1).await });
         match last {
             // The flight goes on without us and refreshes the resolution for the next request.
-            Some(last) => tokio::time::timeout(PATIENCE, flight).await.unwrap_or(Ok(last)),
+            Some(last) => self.upstream(repository)?.answer_soon(flight).await.unwrap_or(Ok(last)),
             None => flight.await,
         }
     }
@@ -94,11 +92,11 @@ impl Gate {
         let upstream = self.upstreams.of(repository).ok_or(FetchError::NotFound)?;
         upstream.check_pause()?;
         let reference = ManifestReference::Tag(tag.clone());
-        let head = upstream.note(upstream.client.head_manifest(repository.path(), &reference).await)?;
+        let head = upstream.note(UpstreamKind::Resolve, upstream.client.head_manifest(repository.path(), &reference).await)?;
         if let Some(digest) = head.digest {
             return Ok(digest);
         }
-        let fetched = self.fetch_manifest(repository, &reference).await?;
+        let fetched = self.fetch_manifest(UpstreamKind::Manifest, repository, &reference).await?;
         let digest = fetched.digest;
         if let Err(error) = self.keep_raw(repository, fetched.bytes, digest, fetched.media_type.as_deref()) {
             return Err(FetchError::Malformed { problem: format!("{error:?}") });

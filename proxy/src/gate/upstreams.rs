@@ -9,10 +9,16 @@ use sealgate_config::{RegistryKind, ServerConfig};
 use sealgate_registry::{AddressGuard, AddressRange, Client, ClientConfig, Credentials, FetchError};
 use sealgate_verifier::Repository;
 
+use crate::metrics::{Metrics, RegistryMetrics, UpstreamKind, UpstreamResult};
+
 /// Longest wait for an upstream's next byte (F3: waiters are free within 30 s, one resumption included).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest pause after a 429, whatever `Retry-After` says: an outage must not outlive itself (F11).
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a client waits for a slow upstream while what is known still serves (F10: at most a second).
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long nobody waits after one waited in vain. The question itself goes on, and its answer counts when it comes (F11).
+const SLOW: Duration = Duration::from_secs(5);
 /// Pause after a 429 without `Retry-After`.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -26,9 +32,12 @@ pub struct Upstream {
     pub tag_ttl: Duration,
     /// How long a resolution serves without confirmation.
     pub tag_max_stale: Duration,
+    metrics: Arc<RegistryMetrics>,
     started: Instant,
     /// Milliseconds after `started` until which a 429 keeps us away.
     paused_until: AtomicU64,
+    /// Milliseconds after `started` until which nobody waits for what can be had without it.
+    slow_until: AtomicU64,
 }
 
 impl Upstream {
@@ -37,22 +46,50 @@ impl Upstream {
     /// # Errors
     /// [`FetchError::RateLimited`] with what remains of the pause.
     pub fn check_pause(&self) -> Result<(), FetchError> {
-        let now = self.started.elapsed();
-        let until = Duration::from_millis(self.paused_until.load(Ordering::Relaxed));
-        match until.checked_sub(now) {
-            Some(rest) if !rest.is_zero() => Err(FetchError::RateLimited { retry_after: Some(rest) }),
-            _ => Ok(()),
-        }
+        self.until(&self.paused_until).map_or(Ok(()), |rest| Err(FetchError::RateLimited { retry_after: Some(rest) }))
     }
 
-    /// Notes what an answer says about asking again.
-    pub fn note<T>(&self, result: Result<T, FetchError>) -> Result<T, FetchError> {
+    /// What `asking` answers, unless the upstream is slow: for callers who can do without. `asking` starts its work in any case.
+    pub async fn answer_soon<F: Future>(&self, asking: F) -> Option<F::Output> {
+        let slow = self.until(&self.slow_until).is_some();
+        let answer = tokio::time::timeout(if slow { Duration::ZERO } else { PATIENCE }, asking).await.ok();
+        if answer.is_none() && !slow {
+            self.set_until(&self.slow_until, SLOW);
+        }
+        answer
+    }
+
+    /// What remains of a time that was set.
+    fn until(&self, time: &AtomicU64) -> Option<Duration> {
+        Duration::from_millis(time.load(Ordering::Relaxed)).checked_sub(self.started.elapsed()).filter(|rest| !rest.is_zero())
+    }
+
+    fn set_until(&self, time: &AtomicU64, pause: Duration) {
+        let until = self.started.elapsed().saturating_add(pause);
+        time.fetch_max(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Counts an answer, and notes what it says about asking again.
+    pub fn note<T>(&self, kind: UpstreamKind, result: Result<T, FetchError>) -> Result<T, FetchError> {
+        self.metrics.upstream(kind, result.as_ref().map_or_else(outcome, |_| UpstreamResult::Ok));
         if let Err(FetchError::RateLimited { retry_after }) = &result {
             let pause = retry_after.unwrap_or(SHORTEST_PAUSE).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-            let until = self.started.elapsed().saturating_add(pause);
-            self.paused_until.fetch_max(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.set_until(&self.paused_until, pause);
         }
         result
+    }
+}
+
+/// What is counted for a failure.
+pub const fn outcome(error: &FetchError) -> UpstreamResult {
+    match error {
+        FetchError::NotFound => UpstreamResult::NotFound,
+        FetchError::Denied { .. } => UpstreamResult::Unauthorized,
+        FetchError::RateLimited { .. } => UpstreamResult::RateLimited,
+        FetchError::Unavailable { .. } => UpstreamResult::ServerError,
+        FetchError::Timeout => UpstreamResult::Timeout,
+        FetchError::Unreachable { .. } | FetchError::Truncated { .. } | FetchError::Forbidden { .. } => UpstreamResult::Network,
+        FetchError::Malformed { .. } | FetchError::TooLarge { .. } => UpstreamResult::BadBytes,
     }
 }
 
@@ -85,7 +122,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// The registry's name and what is wrong with it.
-    pub fn new(config: &ServerConfig) -> Result<Self, String> {
+    pub fn new(config: &ServerConfig, metrics: &Metrics) -> Result<Self, String> {
         let mut by_name = HashMap::new();
         for (name, registry) in &config.registries {
             let RegistryKind::Upstream(upstream) = &registry.kind;
@@ -95,8 +132,10 @@ impl Upstreams {
                 client,
                 tag_ttl: upstream.tag_ttl,
                 tag_max_stale: upstream.tag_max_stale,
+                metrics: Arc::clone(metrics.registry(name)),
                 started: Instant::now(),
                 paused_until: AtomicU64::new(0),
+                slow_until: AtomicU64::new(0),
             };
             by_name.insert(registry.name.clone(), Arc::new(upstream));
         }
@@ -167,5 +206,42 @@ fn client_config(name: &str, upstream: &sealgate_config::Upstream) -> ClientConf
         }),
         idle_timeout: IDLE_TIMEOUT,
         user_agent: concat!("sealgate/", env!("CARGO_PKG_VERSION")).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub() -> Arc<Upstream> {
+        let config = ServerConfig::load(None, &|_| None).expect("the defaults");
+        let upstreams = Upstreams::new(&config, &Metrics::new([])).expect("upstreams");
+        Arc::clone(upstreams.of(&"docker.io/library/nginx".parse().expect("a repository")).expect("Docker Hub"))
+    }
+
+    #[test]
+    fn a_retry_after_of_a_day_keeps_nobody_away_for_a_day() {
+        // F8, F11
+        let hub = hub();
+        let answer: Result<(), _> = Err(FetchError::RateLimited { retry_after: Some(Duration::from_secs(86_400)) });
+        assert!(hub.check_pause().is_ok() && hub.note(UpstreamKind::Manifest, answer).is_err());
+        match hub.check_pause() {
+            Err(FetchError::RateLimited { retry_after: Some(rest) }) => assert!(rest <= LONGEST_PAUSE && rest > SHORTEST_PAUSE, "{rest:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn after_one_has_waited_in_vain_nobody_waits_for_a_while() {
+        // F10, F11
+        let hub = hub();
+        let waited = async |answer: Duration| {
+            let started = tokio::time::Instant::now();
+            let answer = hub.answer_soon(tokio::time::sleep(answer)).await;
+            (answer.is_some(), started.elapsed() >= PATIENCE)
+        };
+        assert_eq!(waited(Duration::from_millis(10)).await, (true, false));
+        assert_eq!(waited(Duration::from_secs(60)).await, (false, true));
+        assert_eq!(waited(Duration::from_secs(60)).await, (false, false));
     }
 }

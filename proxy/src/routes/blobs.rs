@@ -43,7 +43,7 @@ pub async fn respond(gate: &Arc<Gate>, repository: &Repository, digest: &Digest,
         return Ok(response);
     }
     let body = match range::select(&request.headers, &etag, size) {
-        Selection::Whole => whole(gate.blob(repository, &granted).await.map_err(unknown)?),
+        Selection::Whole => whole(gate.blob(repository, &granted).await.map_err(unknown)?).await?,
         Selection::Partial(range) => {
             let reader = complete(gate, repository, &granted).await.map_err(unknown)??;
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -73,10 +73,17 @@ fn headers(digest: &str, etag: &str) -> HeaderMap {
     headers
 }
 
-fn whole(content: BlobContent) -> Body {
+/// A fetch that fails before its first byte is a 502, and not a 200 that is cut off.
+async fn whole(content: BlobContent) -> Result<Body, Refusal> {
     match content {
-        BlobContent::Stored(StoredBlob { size, reader }) => Body::stored(reader, 0..size),
-        BlobContent::Growing(Growing { reader, size, progress }) => Body::growing(reader, size, progress),
+        BlobContent::Stored(StoredBlob { size, reader }) => Ok(Body::stored(reader, 0..size)),
+        BlobContent::Growing(Growing { reader, size, mut progress }) => {
+            let failed = match progress.wait_for(|progress| *progress != Progress::Visible(0)).await {
+                Ok(progress) => *progress == Progress::Failed,
+                Err(_) => true,
+            };
+            if failed { Err(Refusal::blob_broke_off()) } else { Ok(Body::growing(reader, size, progress)) }
+        }
     }
 }
 

@@ -59,18 +59,24 @@ impl Upstream {
     /// Starts one over plain HTTP.
     #[must_use]
     pub fn start() -> Self {
-        Self::serve(None)
+        Self::serve(None, 0)
+    }
+
+    /// Starts one over plain HTTP on this port of 127.0.0.1.
+    #[must_use]
+    pub fn start_at(port: u16) -> Self {
+        Self::serve(None, port)
     }
 
     /// Starts one over TLS.
     #[must_use]
     pub fn start_tls(certificate: &Certificate) -> Self {
-        Self::serve(Some(TlsAcceptor::from(certificate.server_config())))
+        Self::serve(Some(TlsAcceptor::from(certificate.server_config())), 0)
     }
 
-    fn serve(acceptor: Option<TlsAcceptor>) -> Self {
+    fn serve(acceptor: Option<TlsAcceptor>, port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a listener");
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", port))).expect("a listener");
         let address = listener.local_addr().expect("its address");
         let state = Arc::new(State::default());
         let tls = acceptor.is_some();
