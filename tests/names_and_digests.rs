@@ -81,6 +81,8 @@ fn a_registry_that_delivered_a_layer_may_confirm_it_for_another_repository() {
         let _ = wire::get(gate.address(), &Gate::target(repository, "manifests/1")).expect(200);
         let reply = wire::get(gate.address(), &Gate::target(repository, &format!("blobs/{}", layer.digest))).expect(200);
         assert_eq!(reply.body, layer.bytes);
+        // A client has its last byte before the disk has the blob.
+        assert!(wait_until(Duration::from_secs(5), || gate.metric("sealgate_fetches_in_flight") == 0.0));
     }
     let asked = |method: &str| upstream.count(method, &format!("/blobs/{}", layer.digest));
     assert_eq!((asked("GET"), asked("HEAD")), (1, 1));
