@@ -26,6 +26,7 @@ pub mod progress;
 pub mod serve;
 pub mod sign;
 pub mod verify;
+pub mod verify_bundle;
 pub mod version;
 
 use exit::Failure;
@@ -68,6 +69,9 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Verify an image's signatures from here, without a gate.
     Verify(verify::VerifyArgs),
+    /// Verify one Sigstore bundle: the command line of sigstore-conformance.
+    #[command(hide = true)]
+    VerifyBundle(verify_bundle::VerifyBundleArgs),
     /// Sign images by digest and publish the signatures beside them.
     Sign(sign::SignArgs),
     /// Generate a key pair that cosign reads too.
@@ -130,6 +134,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::VerifyBundle(args) => verify_bundle::run(args),
         Command::Sign(args) => sign::run(args),
         Command::GenerateKeyPair(args) => generate_key_pair::run(args),
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args),

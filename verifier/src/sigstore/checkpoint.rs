@@ -53,12 +53,13 @@ impl<'a> Checkpoint<'a> {
         if tiled && self.origin != log.host {
             return Err(malformed("its origin is not the log's host"));
         }
-        let named = |signature: &&NoteSignature<'_>| !tiled || signature.name == self.origin;
-        let ours = self.signatures.iter().filter(named).filter_map(|signature| signature.bytes.split_at_checked(4));
+        // Rekor v1: `HOST - TREE`, signed as HOST.
+        let name = if tiled { self.origin } else { self.origin.split_once(" - ").map_or(self.origin, |(host, _)| host) };
+        let ours = self.signatures.iter().filter(|signature| signature.name == name);
+        let ours = ours.filter_map(|signature| signature.bytes.split_at_checked(4)).filter(|(id, _)| *id == hint);
         // Four bytes may collide: one wrong signature hides no right one.
         let mut claimed = false;
-        for (id, signature) in ours.filter(|(id, _)| *id == hint) {
-            let _ = id;
+        for (_, signature) in ours {
             claimed = true;
             if log.key.key.verify(self.text.as_bytes(), signature) {
                 return Ok(());

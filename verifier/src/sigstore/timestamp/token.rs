@@ -1,7 +1,7 @@
 //! A token's ASN.1 (RFC 3161, section 2.4.2, in a SignedData of RFC 5652).
 
 use cms::cert::CertificateChoices;
-use cms::content_info::ContentInfo;
+use cms::content_info::{CmsVersion, ContentInfo};
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
 use ring::digest::{self, Algorithm, Digest};
 use spki::der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
@@ -79,6 +79,14 @@ impl Token {
         let [signer] = data.signer_infos.0.as_slice() else {
             return Err(TimestampError::Malformed { part: "SignedData: not exactly one signer" });
         };
+        // RFC 5652, sections 5.1 and 5.3.
+        let version = match signer.sid {
+            SignerIdentifier::IssuerAndSerialNumber(_) => CmsVersion::V1,
+            SignerIdentifier::SubjectKeyIdentifier(_) => CmsVersion::V3,
+        };
+        if data.version != CmsVersion::V3 || signer.version != version {
+            return Err(TimestampError::Malformed { part: "SignedData: version" });
+        }
         let (imprint, time) = tst_info(&info)?;
         let certificates: Vec<_> = data
             .certificates
