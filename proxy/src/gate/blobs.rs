@@ -134,7 +134,7 @@ impl Gate {
     pub async fn blob(self: &Arc<Self>, repository: &Repository, blob: &Admitted<ServedBlob>) -> Result<BlobContent, GateError> {
         let ServedBlob { digest, size } = *blob.get();
         let key = (repository.clone(), digest);
-        if let Some(open) = self.open_blobs.get(&key) {
+        if let Some(open) = self.open_blobs.get(&key).filter(|open| open.reader.is_whole(size)) {
             return Ok(BlobContent::Stored(open));
         }
         if let Some(growing) = self.growing(&key) {

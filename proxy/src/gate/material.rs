@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sealgate_registry::{FetchError, FetchedManifest, Lifetimes, Referrers, Repositories, collect};
-use sealgate_verifier::{Attachment, Collected, Digest, Manifest, ManifestReference, Repository, Timestamp, limits};
+use sealgate_verifier::{Attachment, Collected, Digest, Manifest, ManifestReference, Repository, Tag, Timestamp, limits};
 
 use crate::gate::{Gate, GateError};
 use crate::metrics::UpstreamKind;
@@ -234,12 +234,37 @@ fn join(earlier: &Collected<Attachment>, later: Collected<Attachment>) -> Collec
 /// The gate's way of reading evidence: digests from memory and store first, tags always from the upstream.
 struct GateRepositories<'a>(&'a Arc<Gate>);
 
+impl GateRepositories<'_> {
+    /// What a tag still holds, if that is known: HEAD costs none of the GETs that Docker Hub counts (F9).
+    async fn unchanged(&self, repository: &Repository, tag: &Tag) -> Option<Digest> {
+        let known = self.0.evidence_tags.get(&(repository.clone(), tag.clone()))?;
+        let upstream = self.0.upstreams.of(repository)?;
+        upstream.check_pause().ok()?;
+        let head = upstream.client.head_manifest(repository.path(), &ManifestReference::Tag(tag.clone())).await;
+        upstream.note(UpstreamKind::Evidence, head).ok()?.digest.filter(|digest| *digest == known)
+    }
+
+    async fn tag(&self, repository: &Repository, tag: &Tag) -> Result<FetchedManifest, FetchError> {
+        let reference = ManifestReference::Tag(tag.clone());
+        let fetched = self.0.fetch_manifest(UpstreamKind::Evidence, repository, &reference).await?;
+        // What is no manifest is a gap, which the search itself notes.
+        if self.0.keep_raw(repository, fetched.bytes.clone(), fetched.digest, fetched.media_type.as_deref()).is_ok() {
+            self.0.evidence_tags.insert((repository.clone(), tag.clone()), fetched.digest, 1);
+        }
+        Ok(fetched)
+    }
+}
+
 impl Repositories for GateRepositories<'_> {
     async fn manifest(&self, repository: &Repository, reference: &ManifestReference) -> Result<FetchedManifest, FetchError> {
-        let ManifestReference::Digest(digest) = reference else {
-            return self.0.fetch_manifest(UpstreamKind::Evidence, repository, reference).await;
+        let digest = match reference {
+            ManifestReference::Digest(digest) => *digest,
+            ManifestReference::Tag(tag) => match self.unchanged(repository, tag).await {
+                Some(digest) => digest,
+                None => return self.tag(repository, tag).await,
+            },
         };
-        match self.0.raw_manifest(repository, digest).await {
+        match self.0.raw_manifest(repository, &digest).await {
             Ok(raw) => {
                 Ok(FetchedManifest { bytes: raw.bytes.clone(), digest: raw.digest, media_type: Some(raw.manifest.media_type().to_owned()) })
             }

@@ -100,6 +100,8 @@ pub struct Gate {
     evidence_flights: Arc<Flights<Key, Arc<HeldEvidence>>>,
     /// Evidence manifest -> the subject whose evidence tag or listing named it.
     subjects: Cache<Key, Digest>,
+    /// Evidence tag -> what it held when it was last fetched.
+    evidence_tags: Cache<(Repository, Tag), Digest>,
     /// Blob -> a manifest that listed it when it was last granted.
     grants: Cache<Key, Digest>,
     /// Children that a walk asked for -> when it may ask again.
@@ -135,6 +137,7 @@ impl Gate {
             evidence: Cache::new(EVIDENCE_BYTES),
             evidence_flights: Arc::default(),
             subjects: Cache::new(GRANTS),
+            evidence_tags: Cache::new(TAGS),
             grants: Cache::new(GRANTS),
             walked: Cache::new(GRANTS),
             open_blobs: Cache::new(OPEN_BLOBS),
@@ -162,6 +165,21 @@ impl Gate {
         let revision = policy.revision();
         self.policy.rcu(|old| PolicyLoad { policy: policy.clone(), epoch: old.epoch + 1 });
         self.store.record_policy(revision, self.now()).await.map_err(GateError::store)
+    }
+
+    /// Puts the policy that is in force on record, where it is not the one that was before.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub async fn record_policy(&self) -> Result<(), GateError> {
+        self.store.record_policy(self.policy_revision(), self.now()).await.map_err(GateError::store)
+    }
+
+    /// Notes the time in the store, for the next start.
+    pub fn note_time(&self) {
+        if let Err(error) = self.store.note_time(self.now()) {
+            tracing::warn!(%error, "the time could not be noted");
+        }
     }
 
     /// The policy in force.

@@ -19,6 +19,11 @@ pub trait BlobReader: Send + Sync + 'static {
     /// # Errors
     /// I/O errors.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Whether there are still `size` bytes: a file can be cut under an open gate (F18).
+    fn is_whole(&self, _size: u64) -> bool {
+        true
+    }
 }
 
 /// A stored blob.

@@ -126,7 +126,7 @@ impl Shared {
         self.forget(digest);
         let Some(file) = found(File::open(path))? else { return Ok(false) };
         if hash(digest.algorithm(), &file)? == *digest {
-            self.verified.insert(*digest);
+            self.verified.insert(*digest, file.metadata()?.len());
             return Ok(true);
         }
         let number = self.quarantined.fetch_add(1, Ordering::Relaxed);
@@ -157,12 +157,16 @@ impl BlobStore for FileBlobStore {
     }
 
     fn open(&self, digest: &Digest) -> io::Result<Option<StoredBlob>> {
-        if let Some(blob) = self.shared.open.get(digest) {
+        if let Some(blob) = self.shared.open.get(digest).filter(|blob| blob.reader.is_whole(blob.size)) {
             return Ok(Some(blob));
         }
         let (_, path) = self.shared.place(digest);
         let _turn = self.shared.verified.lock(digest);
-        if self.shared.verified.contains(digest) || self.shared.check(digest, &path)? {
+        let Some(found) = found(fs::metadata(&path))? else {
+            self.shared.forget(digest);
+            return Ok(None);
+        };
+        if self.shared.verified.contains(digest, found.len()) || self.shared.check(digest, &path)? {
             return self.shared.open_verified(digest, &path);
         }
         Ok(None)

@@ -1,5 +1,5 @@
 //! What each record of the ledger means for the index, and typed reads. The index is a fold over the ledger: nothing else changes it,
-//! except confirmations of tags, which may be lost.
+//! except confirmations of tags and notes of the time, which may be lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -66,6 +66,20 @@ impl Index {
         let mut batch = Batch::default();
         put(&mut batch, Table::TagConfirmations, codec::tag(repository, tag), &confirmation)?;
         self.store.apply(batch, None)
+    }
+
+    /// Notes the time; as a confirmation, it may be lost.
+    pub(super) fn note_time(&self, now: Timestamp) -> Result<(), MetadataError> {
+        if self.accept().is_err() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        put(&mut batch, Table::Clock, Vec::new(), &now)?;
+        self.store.apply(batch, None)
+    }
+
+    pub(super) fn noted_time(&self) -> Result<Option<Timestamp>, MetadataError> {
+        self.get(Table::Clock, &[])
     }
 
     /// Refuses while so many changes are unwritten that no more may come.

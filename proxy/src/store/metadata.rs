@@ -13,7 +13,7 @@ use super::ledger::Checkpoint;
 pub enum Table {
     /// repository, tag → [`super::records::TagRecord`] without its confirmations.
     Tags = 1,
-    /// repository, tag → the last confirmation. The one table that no rebuild brings back.
+    /// repository, tag → the last confirmation. No rebuild brings it back.
     TagConfirmations = 2,
     /// repository, digest → [`super::records::ManifestRecord`].
     Manifests = 3,
@@ -36,11 +36,13 @@ pub enum Table {
     /// registry, blob → nothing: what any repository of the registry possesses. An index that was made before this table lacks
     /// entries; then the registry delivers once more.
     Deliveries = 12,
+    /// nothing → the latest time that was noted. A rebuild does not bring it back; the ledger's own times remain.
+    Clock = 13,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Tags,
         Self::TagConfirmations,
         Self::Manifests,
@@ -53,6 +55,7 @@ impl Table {
         Self::Decisions,
         Self::Policies,
         Self::Deliveries,
+        Self::Clock,
     ];
 
     /// The table's name on disk.
@@ -71,6 +74,7 @@ impl Table {
             Self::Decisions => "decisions",
             Self::Policies => "policies",
             Self::Deliveries => "deliveries",
+            Self::Clock => "clock",
         }
     }
 }

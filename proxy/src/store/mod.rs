@@ -150,10 +150,20 @@ impl Store {
         &self.inner.ledger
     }
 
-    /// The latest time that was ever recorded: `now` must not run below it (DESIGN §5).
+    /// The latest time that was ever recorded or noted: `now` must not run below it (DESIGN §5).
     #[must_use]
     pub fn high_water(&self) -> Timestamp {
-        self.inner.ledger.high_water()
+        // An index that cannot be read says so when it is asked for more than the time.
+        let noted = self.inner.index.noted_time().ok().flatten();
+        noted.map_or(self.inner.ledger.high_water(), |noted| noted.max(self.inner.ledger.high_water()))
+    }
+
+    /// Notes that it is `now`, so that a start with an earlier clock makes nothing fresh again. Written with the next flush of the index.
+    ///
+    /// # Errors
+    /// The index cannot be written.
+    pub fn note_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        Ok(self.inner.index.note_time(now)?)
     }
 
     /// The last acknowledged record; export `seq:hash` to prove later that nothing was dropped.

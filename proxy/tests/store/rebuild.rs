@@ -25,7 +25,7 @@ fn dump(data: &Path, engine: IndexKind) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
         IndexKind::Redb => Box::new(RedbMetadata::open(&home(data, engine)).unwrap()),
         IndexKind::Sled => Box::new(SledMetadata::open(&home(data, engine)).unwrap()),
     };
-    let tables = Table::ALL.into_iter().filter(|table| *table != Table::TagConfirmations);
+    let tables = Table::ALL.into_iter().filter(|table| !matches!(table, Table::TagConfirmations | Table::Clock));
     let entries =
         tables.flat_map(|table| engine.scan(table, b"", None, usize::MAX - 1).unwrap().into_iter().map(move |(k, v)| (table, k, v)));
     let all = entries.collect();

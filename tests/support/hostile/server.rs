@@ -162,6 +162,16 @@ impl Upstream {
         lock(&self.state.rules).push(rule);
     }
 
+    /// Adds a rule before all others.
+    pub fn rule_first(&self, rule: Rule) {
+        lock(&self.state.rules).insert(0, rule);
+    }
+
+    /// Forgets the first rule.
+    pub fn remove_first_rule(&self) {
+        lock(&self.state.rules).remove(0);
+    }
+
     /// Forgets all rules.
     pub fn behave(&self) {
         lock(&self.state.rules).clear();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sealgate_config::ServerConfig;
 use sealgate_verifier::Policy;
@@ -17,6 +18,8 @@ use crate::routes::{AdminRoutes, ControlRoutes, Readiness, ReloadPolicy, Routes}
 use crate::server::{self, ControlSocket, Limits, ServerOptions, ShutdownTrigger, Tls};
 use crate::store::{IndexState, Store, StoreOptions};
 
+/// How often the time is noted: what a kill and an earlier clock together can make fresh again (F24: 60 s leeway).
+const NOTE_TIME: Duration = Duration::from_secs(60);
 /// Most connections of the admin and control listeners.
 const ADMIN_CONNECTIONS: usize = 64;
 
@@ -48,6 +51,10 @@ impl Instance {
         let tls = load_tls(&config, &metrics)?;
         let store = open_store(&config).await?;
         let gate = Gate::new(GateParts { config, policy, store, metrics: Arc::clone(&metrics) })?;
+        if let Err(error) = gate.record_policy().await {
+            // A full disk must not keep what is recorded from being served (DESIGN §10).
+            tracing::error!(?error, "the trust policy is in force, but its load could not be recorded");
+        }
         let config = gate.config();
         let readiness = Arc::new(Readiness::default());
         let policy = PolicyFile::new(Arc::clone(&gate));
@@ -94,10 +101,18 @@ impl Instance {
     /// # Errors
     /// When the store does not close.
     pub async fn run_until_signal(self, mut signals: Signals) -> Result<(), String> {
+        let gate = Arc::clone(&self.gate);
+        let noting = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(NOTE_TIME).await;
+                gate.note_time();
+            }
+        });
         while signals.next().await == Request::Reload {
             // The outcome is in the log and in a metric.
             let _ = self.policy.reload().await;
         }
+        noting.abort();
         tokio::spawn(async move {
             signals.stop().await;
             tracing::warn!("stopped by a second signal: requests under way were cut");
@@ -120,6 +135,7 @@ impl Instance {
         for task in self.administering {
             let _ = task.await;
         }
+        self.gate.note_time();
         let store = self.gate.store().clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|error| error.to_string())?;
         closed.map_err(|error| format!("the store did not close cleanly: {error}"))?;

@@ -46,4 +46,8 @@ impl BlobReader for FileReader {
             }
         }
     }
+
+    fn is_whole(&self, size: u64) -> bool {
+        self.file.metadata().is_ok_and(|found| found.len() == size)
+    }
 }

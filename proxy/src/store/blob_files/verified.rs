@@ -1,11 +1,11 @@
 //! Which blobs were hashed in this run, and who changes which blob's file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use sealgate_verifier::Digest;
 
-/// Blobs whose bytes were hashed in this run: 36 to 68 bytes for each blob that was opened. And a lock for each digest, held by whoever
+/// Blobs whose bytes were hashed in this run: some 50 to 80 bytes for each blob that was opened. And a lock for each digest, held by whoever
 /// checks, names, quarantines or removes its file: else one caller could quarantine what another has just stored.
 #[derive(Default)]
 pub(super) struct Verified {
@@ -15,7 +15,8 @@ pub(super) struct Verified {
 
 #[derive(Default)]
 struct State {
-    done: HashSet<Digest>,
+    /// With the number of bytes that were hashed.
+    done: HashMap<Digest, u64>,
     locked: HashSet<Digest>,
 }
 
@@ -39,12 +40,13 @@ impl Verified {
         Turn { verified: self, digest: *digest }
     }
 
-    pub(super) fn contains(&self, digest: &Digest) -> bool {
-        self.state().done.contains(digest)
+    /// Whether the blob was hashed and had `size` bytes then. A file of another size is not what was hashed.
+    pub(super) fn contains(&self, digest: &Digest, size: u64) -> bool {
+        self.state().done.get(digest) == Some(&size)
     }
 
-    pub(super) fn insert(&self, digest: Digest) {
-        self.state().done.insert(digest);
+    pub(super) fn insert(&self, digest: Digest, size: u64) {
+        self.state().done.insert(digest, size);
     }
 
     pub(super) fn remove(&self, digest: &Digest) {
