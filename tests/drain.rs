@@ -34,12 +34,13 @@ fn a_hundred_pulls_under_way_finish_after_sigterm() {
     let latch = Latch::closed();
     upstream.rule(Rule::on("GET", "/blobs/").fault(Fault::HoldAfter(200_000, latch.clone())));
     let pulls = blobs_under_way(&gate, &target, 100);
-    let open = r#"sealgate_connections{listener="gate"}"#;
-    assert!(wait_until(Duration::from_secs(20), || gate.metric(open) >= 100.0), "{} connections", gate.metric(open));
+    let joined = || gate.metric("sealgate_blob_singleflight_joined_total");
+    assert!(wait_until(Duration::from_secs(20), || joined() >= 99.0), "{} requests wait for the one fetch", joined());
     gate.term();
     let draining = || Request::new("GET", "/readyz").try_send(gate.admin_address()).is_ok_and(|reply| reply.status == 503);
     assert!(wait_until(Duration::from_secs(5), draining), "readiness does not tell that it drains");
-    assert!(Request::new("GET", "/v2/").try_send(gate.address()).is_err(), "a new connection is taken while draining");
+    let refused = || Request::new("GET", "/v2/").try_send(gate.address()).is_err();
+    assert!(wait_until(Duration::from_secs(5), refused), "new connections are taken while draining");
     assert!(gate.process().is_running(), "it does not wait for the pulls");
     latch.open();
     let whole =
@@ -67,5 +68,6 @@ fn a_pull_that_never_ends_does_not_outlive_the_grace() {
     upstream.behave();
     let reply = wire::get(gate.address(), &target).expect(200);
     assert!(reply.complete, "what was cut is fetched anew");
-    assert_eq!(std::fs::read_dir(gate.folder().join("data/tmp")).expect("tmp").count(), 0);
+    let unfinished = || std::fs::read_dir(gate.folder().join("data/tmp")).expect("tmp").count();
+    assert!(wait_until(Duration::from_secs(5), || unfinished() == 0), "unfinished files are left");
 }
