@@ -14,12 +14,15 @@ pub mod hostile;
 pub mod image;
 pub mod keeper;
 pub mod layer;
+pub mod notation;
+pub mod pki;
 pub mod port;
 pub mod process;
 pub mod program;
 pub mod pull;
 pub mod registry;
 pub mod signature;
+pub mod timestamp;
 pub mod wire;
 
 /// The digest of `bytes` as registries write it: `sha256:` and 64 hex digits.

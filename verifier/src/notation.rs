@@ -211,7 +211,7 @@ impl Outcome<'_> {
                 check_valid(chain, authentic, authentic)?;
                 Ok(Some(authentic))
             }
-            Scheme::X509 { claimed } if self.needs_timestamp(chain) => self.check_timestamp(envelope, chain, claimed).map(Some),
+            Scheme::X509 { .. } if self.needs_timestamp(chain) => self.check_timestamp(envelope, chain).map(Some),
             Scheme::X509 { .. } => {
                 check_valid(chain, self.now, self.now)?;
                 let end = chain.certificates().iter().map(|certificate| certificate.not_after).min();
@@ -230,13 +230,10 @@ impl Outcome<'_> {
             }
     }
 
-    fn check_timestamp(&mut self, envelope: &Envelope, chain: &Chain<'_>, claimed: Timestamp) -> Result<Timestamp, NotationError> {
+    fn check_timestamp(&mut self, envelope: &Envelope, chain: &Chain<'_>) -> Result<Timestamp, NotationError> {
         let token = envelope.timestamp.as_deref().ok_or(NotationError::NoTimestamp)?;
         let verified = timestamp::verify(token, &envelope.signature, self.signer.store.roots(StoreKind::Tsa))?;
         let range = verified.range;
-        if range.earliest < claimed {
-            return Err(NotationError::TimestampBeforeSigning { signed_at: claimed, timestamp: range.earliest });
-        }
         check_valid(chain, range.earliest, range.latest)?;
         if self.signer.revocation == RevocationCheck::Check {
             let lists = revocation::check(&verified.chain, &self.signer.store, None, self.now);

@@ -191,14 +191,6 @@ pub enum NotationError {
     /// The timestamp does not verify.
     #[error("Notation timestamp: {0}")]
     Timestamp(#[from] TimestampError),
-    /// The timestamp may be older than the time at which the signer says it signed.
-    #[error("Notation timestamp of {timestamp}: expected one not before the signing at {signed_at}")]
-    TimestampBeforeSigning {
-        /// Signing time, as the signer says.
-        signed_at: Timestamp,
-        /// The earliest time that the timestamp can stand for.
-        timestamp: Timestamp,
-    },
     /// A certificate is revoked.
     #[error("certificate {number} of the Notation chain (the signing certificate is 1) is revoked")]
     Revoked {
