@@ -170,6 +170,30 @@ fn a_body_that_stalls_for_ever_frees_its_waiters_within_thirty_seconds() {
     scene.assert_healed();
 }
 
+// F3: all the fetches that one upstream may have are stalled.
+#[test]
+fn an_upstream_that_stalls_leaves_room_for_the_others() {
+    let (stalling, healthy) = (Upstream::start(), Upstream::start());
+    let settings = format!("{{ default: true, upstream: {} }}", stalling.url());
+    let setup = Setup::new().registry("stalls.example", &settings).lab(&healthy.url());
+    let gate = setup.policy("version: 1\nrules:\n  - images: [\"**\"]\n    require: [ allow ]\n").start();
+    let (large, image) = (Image::build(Format::Oci, "amd64", &[100; 80]), Image::small());
+    stalling.push("team/app", "1", &large);
+    healthy.push("team/app", "1", &image);
+    let address = gate.address();
+    let _ = wire::get(address, "/v2/stalls.example/team/app/manifests/1").expect(200);
+    stalling.rule(Rule::on("GET", "/blobs/").fault(Fault::StallAfter(0)));
+    let targets: Vec<_> = large.layers.iter().map(|layer| format!("/v2/stalls.example/team/app/blobs/{}", layer.digest)).collect();
+    let ask =
+        |target: String| std::thread::spawn(move || wire::Request::new("GET", &target).try_send(address).is_ok_and(|reply| reply.complete));
+    let clients: Vec<_> = targets.into_iter().map(ask).collect();
+    assert!(wait_until(Duration::from_secs(8), || stalling.count("GET", "/blobs/") >= 32), "{}", stalling.count("GET", "/blobs/"));
+    let _ = pull(address, "team/app", "1").expect_whole();
+    assert!(gate.metric("sealgate_fetches_in_flight") >= 32.0, "the stalled ones had ended before the others were served");
+    drop(gate);
+    assert!(clients.into_iter().all(|client| !client.join().expect("a client")));
+}
+
 // F7
 #[test]
 fn a_tag_whose_manifest_cannot_be_had_is_unknown_to_head_and_get_alike() {

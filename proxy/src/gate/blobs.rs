@@ -187,8 +187,9 @@ impl Gate {
             self.open_blobs.insert(key, stored.clone(), 1);
             return Ok(BlobContent::Stored(stored));
         }
-        let permit = Arc::clone(&self.fetch_permits).acquire_owned().await.map_err(|_| GateError::Internal)?;
         let upstream = Arc::clone(self.upstream(repository)?);
+        let of_upstream = upstream.fetch_permit().await.ok_or(GateError::Internal)?;
+        let permit = Arc::clone(&self.fetch_permits).acquire_owned().await.map_err(|_| GateError::Internal)?;
         let request = fetch::Request {
             upstream,
             path: repository.path().to_owned(),
@@ -201,7 +202,7 @@ impl Gate {
         self.metrics.fetches_in_flight.inc();
         let gate = Arc::clone(&self);
         tokio::spawn(async move {
-            let _permit = permit;
+            let _permits = (of_upstream, permit);
             if work.await.is_ok()
                 && let Err(error) = gate.store.record_possession(&key.0, &key.1, size, gate.now()).await
             {

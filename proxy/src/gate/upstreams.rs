@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sealgate_config::{RegistryKind, ServerConfig};
 use sealgate_registry::{AddressGuard, AddressRange, Client, ClientConfig, Credentials, FetchError};
 use sealgate_verifier::Repository;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::{Metrics, RegistryMetrics, UpstreamKind, UpstreamResult};
 
@@ -15,6 +16,8 @@ use crate::metrics::{Metrics, RegistryMetrics, UpstreamKind, UpstreamResult};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest pause after a 429, whatever `Retry-After` says: an outage must not outlive itself (F11).
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Blob fetches at once from one upstream: half of all, so that one that stalls leaves room for the others (F3).
+const FETCHES: usize = super::FETCHES / 2;
 /// How long a client waits for a slow upstream while what is known still serves (F10: at most a second).
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long nobody waits after one waited in vain. The question itself goes on, and its answer counts when it comes (F11).
@@ -33,6 +36,7 @@ pub struct Upstream {
     /// How long a resolution serves without confirmation.
     pub tag_max_stale: Duration,
     metrics: Arc<RegistryMetrics>,
+    fetches: Arc<Semaphore>,
     started: Instant,
     /// Milliseconds after `started` until which a 429 keeps us away.
     paused_until: AtomicU64,
@@ -57,6 +61,11 @@ impl Upstream {
             self.set_until(&self.slow_until, SLOW);
         }
         answer
+    }
+
+    /// Waits until a blob may be fetched from it.
+    pub async fn fetch_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.fetches).acquire_owned().await.ok()
     }
 
     /// What remains of a time that was set.
@@ -133,6 +142,7 @@ impl Upstreams {
                 tag_ttl: upstream.tag_ttl,
                 tag_max_stale: upstream.tag_max_stale,
                 metrics: Arc::clone(metrics.registry(name)),
+                fetches: Arc::new(Semaphore::new(FETCHES)),
                 started: Instant::now(),
                 paused_until: AtomicU64::new(0),
                 slow_until: AtomicU64::new(0),
