@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -45,6 +44,8 @@ pub struct Setup {
     policy: Option<String>,
     files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    core: Option<usize>,
+    parent: Option<PathBuf>,
 }
 
 /// A running gate. Dropping it kills it and removes its data.
@@ -55,6 +56,7 @@ pub struct Gate {
     port: u16,
     admin_port: u16,
     environment: Vec<(String, String)>,
+    core: Option<usize>,
 }
 
 impl Setup {
@@ -125,6 +127,20 @@ impl Setup {
         self
     }
 
+    /// Keeps the gate on one core, so that it has one worker.
+    #[must_use]
+    pub const fn on_core(mut self, core: Option<usize>) -> Self {
+        self.core = core;
+        self
+    }
+
+    /// Puts the gate's folder below this one, rather than among the temporary files.
+    #[must_use]
+    pub fn below(mut self, parent: &Path) -> Self {
+        self.parent = Some(parent.to_path_buf());
+        self
+    }
+
     /// Starts the gate and waits until it is ready.
     #[must_use]
     pub fn start(self) -> Gate {
@@ -136,11 +152,11 @@ impl Setup {
     /// Starts the gate without waiting, for tests of the start itself.
     #[must_use]
     pub fn start_unready(self) -> Gate {
-        let folder = tempfile::tempdir().expect("a folder for the gate");
+        let folder = self.parent.as_ref().map_or_else(tempfile::tempdir, tempfile::tempdir_in).expect("a folder for the gate");
         let (port, admin_port) = (port::free(), port::free());
         self.write(folder.path(), port, admin_port);
-        let process = spawn(folder.path(), &self.environment);
-        Gate { process, folder, port, admin_port, environment: self.environment }
+        let process = spawn(folder.path(), &self.environment, self.core);
+        Gate { process, folder, port, admin_port, environment: self.environment, core: self.core }
     }
 
     fn write(&self, folder: &Path, port: u16, admin_port: u16) {
@@ -244,7 +260,7 @@ impl Gate {
     /// SIGKILL, then a new start on the same data and ports, without waiting until it is ready.
     pub fn restart_unready(&mut self) {
         self.process.kill();
-        self.process = spawn(self.folder.path(), &self.environment);
+        self.process = spawn(self.folder.path(), &self.environment, self.core);
     }
 
     /// SIGKILL, then a new start on the same data and ports.
@@ -271,8 +287,8 @@ impl Gate {
     }
 }
 
-fn spawn(folder: &Path, environment: &[(String, String)]) -> Process {
-    let mut command = Command::new(binary());
+fn spawn(folder: &Path, environment: &[(String, String)], core: Option<usize>) -> Process {
+    let mut command = crate::process::command_on(core, &binary());
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
         command.env_remove(name);
     }

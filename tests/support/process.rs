@@ -93,6 +93,15 @@ impl Drop for Process {
     }
 }
 
+/// A command that runs `program` on one core, or wherever the system likes. The process id is the program's own.
+#[must_use]
+pub fn command_on(core: Option<usize>, program: &Path) -> Command {
+    let Some(core) = core else { return Command::new(program) };
+    let mut command = Command::new(crate::program::require("taskset"));
+    command.arg("-c").arg(core.to_string()).arg(program);
+    command
+}
+
 /// Waits until `ready` answers true; false after `limit`.
 pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
