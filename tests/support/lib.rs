@@ -22,6 +22,7 @@ pub mod program;
 pub mod pull;
 pub mod registry;
 pub mod signature;
+pub mod sigstore;
 pub mod timestamp;
 pub mod wire;
 
