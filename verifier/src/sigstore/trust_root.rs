@@ -9,6 +9,8 @@ use crate::digest::Digest;
 use crate::key::PublicKey;
 use crate::time::Timestamp;
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use wire::TrustRootError;
