@@ -25,6 +25,8 @@ pub const QUOTED: usize = 80;
 pub const INDEX_CHILDREN: usize = 512;
 /// Layers of an image. overlayfs and docker stop at 127; buildah squashed images have fewer.
 pub const LAYERS: usize = 1_000;
+/// Foreign locations of one blob. Windows base layers had one or two; an image with any is denied, so they are kept to say so.
+pub const URLS: usize = 16;
 /// Depth of any JSON that is parsed. serde_json's own bound is 128; real manifests stay under 8.
 pub const JSON_DEPTH: usize = 64;
 /// Keys of one JSON document that are compared with each other. A full index of [`INDEX_CHILDREN`] has under 10,000; the

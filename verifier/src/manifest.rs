@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::{Digest, DigestError};
 use crate::json::JsonError;
 
+mod footprint;
 mod parse;
 
 /// What a manifest says of a blob or of another manifest (image-spec, descriptor.md).
@@ -162,7 +163,7 @@ pub enum ManifestError {
     /// More entries than the limit.
     #[error("manifest with {found} {what}: the limit is {limit}")]
     TooMany {
-        /// `layers` or `manifests`.
+        /// `layers`, `manifests` or `urls`.
         what: &'static str,
         /// How many.
         found: usize,

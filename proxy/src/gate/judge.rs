@@ -168,7 +168,7 @@ impl Gate {
 
     fn remember(&self, decided: &Arc<Decided>) {
         let key = (decided.repository.clone(), decided.digest);
-        self.decisions.insert(key, Arc::clone(decided), decided.undecided_bytes().len() + 1_024);
+        self.decisions.insert(key, Arc::clone(decided), decided.undecided_bytes().len() + decided.manifest.footprint() + 1_024);
     }
 
     /// Collects what the rule reads, and evaluates. A child is first judged by the indexes that list it, so that pulling a signed index

@@ -57,8 +57,7 @@ impl Gate {
     pub async fn tags(self: &Arc<Self>, repository: &Repository, count: usize, last: Option<&str>) -> Result<TagPage, GateError> {
         self.deny_unseen(repository)?;
         let upstream = self.upstream(repository)?;
-        upstream.check_pause()?;
-        Ok(upstream.note(UpstreamKind::Tags, upstream.client.tags(repository.path(), count, last).await)?)
+        Ok(upstream.document(UpstreamKind::Tags, upstream.client.tags(repository.path(), count, last)).await?)
     }
 }
 

@@ -82,8 +82,7 @@ impl Gate {
         reference: &ManifestReference,
     ) -> Result<FetchedManifest, FetchError> {
         let upstream = self.upstreams.of(repository).ok_or(FetchError::NotFound)?;
-        upstream.check_pause()?;
-        upstream.note(kind, upstream.client.get_manifest(repository.path(), reference).await)
+        upstream.document(kind, upstream.client.get_manifest(repository.path(), reference)).await
     }
 
     pub(in crate::gate) fn keep_raw(
@@ -98,7 +97,7 @@ impl Gate {
             GateError::BadManifest { problem: error.to_string().into() }
         })?;
         let raw = Arc::new(RawManifest { bytes, digest, manifest });
-        self.manifests.insert((repository.clone(), digest), Arc::clone(&raw), raw.bytes.len() + 512);
+        self.manifests.insert((repository.clone(), digest), Arc::clone(&raw), raw.bytes.len() + raw.manifest.footprint() + 512);
         Ok(raw)
     }
 
@@ -126,6 +125,7 @@ impl Gate {
         let flight = self.evidence_flights.join(key, move || async move {
             let (repository, subject) = work;
             let max_stale = gate.config.evidence_max_stale;
+            let _turn = gate.upstream(&repository)?.search().await;
             let started = gate.now();
             let found = collect(&GateRepositories(&gate), &repository, &subject, started, Lifetimes { max_stale }).await;
             let set = match held {
@@ -215,8 +215,7 @@ impl Gate {
             return Ok(bytes);
         }
         let upstream = self.upstreams.of(repository).ok_or(FetchError::NotFound)?;
-        upstream.check_pause()?;
-        upstream.note(UpstreamKind::Evidence, upstream.client.get_small_blob(repository.path(), digest, limit).await)
+        upstream.document(UpstreamKind::Evidence, upstream.client.get_small_blob(repository.path(), digest, limit)).await
     }
 }
 
@@ -280,7 +279,6 @@ impl Repositories for GateRepositories<'_> {
 
     async fn referrers(&self, repository: &Repository, digest: &Digest) -> Result<Referrers, FetchError> {
         let upstream = self.0.upstreams.of(repository).ok_or(FetchError::NotFound)?;
-        upstream.check_pause()?;
-        upstream.note(UpstreamKind::Evidence, upstream.client.referrers(repository.path(), digest).await)
+        upstream.document(UpstreamKind::Evidence, upstream.client.referrers(repository.path(), digest)).await
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sealgate_config::{RegistryKind, ServerConfig};
 use sealgate_registry::{AddressGuard, AddressRange, Client, ClientConfig, Credentials, FetchError};
 use sealgate_verifier::Repository;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::metrics::{Metrics, RegistryMetrics, UpstreamKind, UpstreamResult};
 
@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const SLOW: Duration = Duration::from_secs(5);
 /// Pause after a 429 without `Retry-After`.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+/// Documents (manifests, listings, signatures) that are read from one upstream at once, each in memory and up to 8 MiB; further ones wait.
+const DOCUMENTS: usize = 16;
+/// Searches for evidence at one upstream at once, each of which may hold 32 MiB; further ones wait.
+const SEARCHES: usize = 8;
 
 /// One configured upstream.
 pub struct Upstream {
@@ -36,7 +40,12 @@ pub struct Upstream {
     /// How long a resolution serves without confirmation.
     pub tag_max_stale: Duration,
     metrics: Arc<RegistryMetrics>,
+    /// Held while a blob is fetched.
     fetches: Arc<Semaphore>,
+    /// Held while a document is read. Nothing else is waited for under it.
+    documents: Semaphore,
+    /// Held during a search for evidence, which waits for documents.
+    searches: Semaphore,
     started: Instant,
     /// Milliseconds after `started` until which a 429 keeps us away.
     paused_until: AtomicU64,
@@ -76,6 +85,22 @@ impl Upstream {
     fn set_until(&self, time: &AtomicU64, pause: Duration) {
         let until = self.started.elapsed().saturating_add(pause);
         time.fetch_max(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Reads a document: waits for its turn, asks unless a 429 keeps us away, and notes what the answer says about asking again.
+    ///
+    /// # Errors
+    /// Those of `read`, or [`FetchError::RateLimited`] during a pause.
+    pub async fn document<T>(&self, kind: UpstreamKind, read: impl Future<Output = Result<T, FetchError>>) -> Result<T, FetchError> {
+        // Never closed, so an error cannot be.
+        let _turn = self.documents.acquire().await.map_err(|_| FetchError::Timeout)?;
+        self.check_pause()?;
+        self.note(kind, read.await)
+    }
+
+    /// The right to search for evidence, until it is dropped. None only where the semaphore was closed, which it never is.
+    pub async fn search(&self) -> Option<SemaphorePermit<'_>> {
+        self.searches.acquire().await.ok()
     }
 
     /// Counts an answer, and notes what it says about asking again.
@@ -143,6 +168,8 @@ impl Upstreams {
                 tag_max_stale: upstream.tag_max_stale,
                 metrics: Arc::clone(metrics.registry(name)),
                 fetches: Arc::new(Semaphore::new(FETCHES)),
+                documents: Semaphore::new(DOCUMENTS),
+                searches: Semaphore::new(SEARCHES),
                 started: Instant::now(),
                 paused_until: AtomicU64::new(0),
                 slow_until: AtomicU64::new(0),

@@ -1,9 +1,11 @@
 //! From bytes to a [`Manifest`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 
@@ -75,8 +77,44 @@ struct WireDescriptor {
     artifact_type: Option<String>,
     platform: Option<Object<Platform>>,
     annotations: Option<BTreeMap<String, String>>,
-    urls: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "urls")]
+    urls: Urls,
     data: Option<String>,
+}
+
+/// As many as the limit allows, and how many there are: an empty string takes three bytes on the wire and 24 in memory.
+#[derive(Default)]
+struct Urls {
+    kept: Vec<String>,
+    found: usize,
+}
+
+fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Urls, D::Error> {
+    struct Texts;
+
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Urls;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of strings")
+        }
+
+        fn visit_unit<E>(self) -> Result<Urls, E> {
+            Ok(Urls::default())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Urls, A::Error> {
+            let mut urls = Urls::default();
+            while let Some(url) = items.next_element::<String>()? {
+                urls.found += 1;
+                if urls.found <= limits::URLS {
+                    urls.kept.push(url);
+                }
+            }
+            Ok(urls)
+        }
+    }
+    deserializer.deserialize_any(Texts)
 }
 
 /// A key: not there, or there with a value or null (which Go clients read as empty).
@@ -217,6 +255,9 @@ fn descriptors(key: Key<Vec<Object<WireDescriptor>>>, what: &'static str, limit:
 
 fn descriptor(wire: WireDescriptor, place: impl Fn() -> String) -> Result<Descriptor, ManifestError> {
     let digest: Digest = wire.digest.parse().map_err(|problem| ManifestError::Digest { place: place(), problem })?;
+    if wire.urls.found > limits::URLS {
+        return Err(ManifestError::TooMany { what: "urls", found: wire.urls.found, limit: limits::URLS });
+    }
     let size = wire.size.as_u64().filter(|size| *size <= limits::BLOB_BYTES).ok_or_else(|| ManifestError::Size {
         place: place(),
         found: wire.size.to_string(),
@@ -236,6 +277,6 @@ fn descriptor(wire: WireDescriptor, place: impl Fn() -> String) -> Result<Descri
         artifact_type: wire.artifact_type,
         platform: wire.platform.map(|Object(platform)| platform),
         annotations: wire.annotations.unwrap_or_default(),
-        urls: wire.urls.unwrap_or_default(),
+        urls: wire.urls.kept,
     })
 }
