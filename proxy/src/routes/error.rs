@@ -12,15 +12,15 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFT
 use http::{HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 use sealgate_registry::FetchError;
-use sealgate_verifier::DigestError;
+use sealgate_verifier::{DigestError, limits};
 use serde::Serialize;
 
 use crate::auth::{Action, Actions, AuthError};
 use crate::body::Body;
 use crate::gate::GateError;
 
-/// Characters of a reason phrase. Clients cap the whole header block, the common ones at 8 KiB, some each line at less.
-const REASON: usize = 500;
+/// Characters of a sentence, and so of a reason phrase: a denial's line with its link fits whole.
+const SENTENCE: usize = limits::DENIAL_LINE;
 /// Seconds to wait after a 429 whose upstream names no time.
 const RATE_PAUSE: u64 = 10;
 /// Seconds to wait after a 503.
@@ -58,7 +58,7 @@ pub struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), decision: None, retry_after: None, challenge: None }
+        Self { status, code, message: sentence(message.into()), decision: None, retry_after: None, challenge: None }
     }
 
     fn later(mut self, seconds: u64) -> Self {
@@ -224,11 +224,19 @@ impl Refusal {
     }
 }
 
-/// Printable ASCII only (RFC 9112 §4 allows more, and clients disagree on what it means), capped.
-fn reason_phrase(message: &str) -> Option<ReasonPhrase> {
+/// One line of printable ASCII, so that body and reason phrase say the same (RFC 9112 §4 allows more, and clients disagree on what it
+/// means): what an upstream's text had beside it shows as `?`.
+fn sentence(message: Cow<'static, str>) -> Cow<'static, str> {
     let printable = |c: char| matches!(c, ' '..='~');
-    let text: String = message.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| printable(*c)).take(REASON).collect();
-    ReasonPhrase::try_from(text.into_bytes()).ok()
+    if message.len() <= SENTENCE && message.chars().all(printable) {
+        return message;
+    }
+    let shown = |c: char| if printable(c) { c } else { '?' };
+    message.chars().take(SENTENCE).map(|c| if c.is_whitespace() { ' ' } else { shown(c) }).collect()
+}
+
+fn reason_phrase(sentence: &str) -> Option<ReasonPhrase> {
+    ReasonPhrase::try_from(sentence.as_bytes().to_vec()).ok()
 }
 
 fn upstream(status: StatusCode, message: &'static str) -> Refusal {

@@ -116,8 +116,15 @@ async fn a_denied_head_has_the_line_and_no_body() {
 }
 
 #[test]
-fn a_reason_phrase_is_printable_and_capped() {
-    let reason = |message: &str| reason_phrase(message).unwrap().as_bytes().to_vec();
-    assert_eq!(reason("a\r\nX-Injected: 1\0é\u{7f}z"), b"a  X-Injected: 1z");
-    assert_eq!(reason(&"x".repeat(10_000)).len(), REASON);
+fn a_sentence_is_printable_capped_and_the_reason_phrase() {
+    let refusal = |message: &str| Refusal::query_invalid(message.to_owned());
+    let reason = |message: &str| refusal(message).into_response(false).extensions().get::<ReasonPhrase>().unwrap().as_bytes().to_vec();
+    for (message, expected) in [
+        ("a\r\nX-Injected: 1\0é\u{7f}z", "a  X-Injected: 1???z".to_owned()),
+        (&"x".repeat(10_000), "x".repeat(SENTENCE)),
+        (&"é".repeat(SENTENCE), "?".repeat(SENTENCE)),
+        (&"x".repeat(SENTENCE), "x".repeat(SENTENCE)),
+    ] {
+        assert_eq!((refusal(message).message(), reason(message)), (expected.as_str(), expected.clone().into_bytes()));
+    }
 }
