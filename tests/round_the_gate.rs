@@ -182,3 +182,33 @@ fn evidence_of_an_image_that_is_not_admitted_stays_in() {
     let empty = wire::get(allowed.address(), &Gate::target(REPOSITORY, &format!("referrers/{}", plain.digest()))).expect(200);
     assert_eq!(empty.json()["manifests"], json!([]));
 }
+
+// C10: a policy without a rule for it, one without rules, and none at all.
+#[test]
+fn what_no_rule_speaks_of_is_refused_and_nobody_is_asked() {
+    let (upstream, image) = (Upstream::start(), Image::small());
+    upstream.push(REPOSITORY, "1", &image);
+    let rules = |rules: &str| Setup::new().lab(&upstream.url()).policy(format!("version: 1\n{rules}"));
+    for setup in [
+        Setup::new().lab(&upstream.url()),
+        rules("rules: []\n"),
+        rules("mode: audit\nrules: []\n"),
+        rules("rules:\n  - images: [\"lab.example/team/app/*\", \"lab.example/team\"]\n    require: [ allow ]\n"),
+    ] {
+        let gate = setup.start();
+        for rest in [
+            "manifests/1".to_owned(),
+            format!("manifests/{}", image.digest()),
+            "tags/list".to_owned(),
+            format!("referrers/{}", image.digest()),
+            format!("blobs/{}", image.layers[0].digest),
+        ] {
+            for method in ["GET", "HEAD"] {
+                let reply = Request::new(method, &Gate::target(REPOSITORY, &rest)).header("If-None-Match", "*").send(gate.address());
+                // A blob that nothing lists is unknown, whatever the rules.
+                assert!(reply.status == 403 || (reply.status == 404 && rest.starts_with("blobs/")), "{method} {rest}: {}", reply.status);
+            }
+        }
+    }
+    assert_eq!(upstream.seen().len(), 0);
+}

@@ -149,17 +149,19 @@ fn limits_hold() {
 }
 
 #[test]
-fn foreign_locations_are_read_up_to_a_limit {
+fn foreign_locations_are_read_up_to_a_limit() {
     // A8: three bytes each on the wire.
     let limit = crate::limits::URLS;
-    let with = |count: usize| image(&format!(r#","subject":{}"#, descriptor("9", &format!(r#","urls":[{}]"#, vec![r#""""#; count].join(",")))));
+    let with =
+        |count: usize| image(&format!(r#","subject":{}"#, descriptor("9", &format!(r#","urls":[{}]"#, vec![r#""""#; count].join(",")))));
     assert_eq!(parse(&with(limit), None).expect("a manifest").subject().map(|subject| subject.urls.len()), Some(limit));
     let many = parse(&with(1_000_000), None);
     assert_eq!(many, Err(ManifestError::TooMany { what: "urls", found: 1_000_000, limit }));
     for bad in [r#","urls":"x""#, r#","urls":{"a":"b"}"#, r#","urls":[1]"#] {
         assert!(matches!(parse(&image(&format!(r#","subject":{}"#, descriptor("9", bad))), None), Err(ManifestError::Json(_))), "{bad}");
     }
-    assert!(parse(&image(&format!(r#","subject":{}"#, descriptor("9", r#","urls":null"#))), None).is_ok());}
+    assert!(parse(&image(&format!(r#","subject":{}"#, descriptor("9", r#","urls":null"#))), None).is_ok());
+}
 
 #[test]
 fn a_parsed_manifest_weighs_what_it_takes() {
