@@ -28,3 +28,13 @@ pub const PATTERNS: usize = 10_000;
 pub const SIGNERS: usize = 64;
 /// Requirements of one rule; there are four kinds.
 pub const REQUIREMENTS: usize = 16;
+/// Places that one `where` names.
+pub const CONDITIONS: usize = 32;
+/// Other repositories in which one rule has signatures looked for: each costs up to four requests for an image.
+pub const SIGNATURES_FROM: usize = 4;
+/// Bytes of a `trusted_root.json`. The public instance's takes under 20 KiB.
+pub const TRUST_ROOT_BYTES: usize = 4 * 1024 * 1024;
+/// Trust stores that one signer names.
+pub const TRUST_STORES: usize = 16;
+/// Files of one kind in one trust store.
+pub const TRUST_STORE_FILES: usize = 64;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sealgate_verifier::{Mode, Policy, PolicyParts};
+use sealgate_verifier::policy::TrustRootName;
+use sealgate_verifier::sigstore::TrustRoot;
+use sealgate_verifier::{Mode, Policy, PolicyParts, Requirement, Rule, Signer, SignerName};
 
 use crate::document::{Document, Secrecy, whole};
 use crate::error::ConfigErrors;
@@ -12,16 +14,20 @@ use crate::limits;
 use crate::problems::Problems;
 
 pub(crate) mod fields;
+mod identity;
 mod origin;
+mod requirement;
 mod revision;
 mod rule;
 mod signer;
+mod trust;
 mod warning;
 
 pub use warning::unmatched_rules;
 
 use origin::Origin;
 use revision::Files;
+use trust::Trust;
 
 /// A policy and what it was read from.
 #[derive(Debug, Clone)]
@@ -48,8 +54,8 @@ pub fn load_policy(file: &Path) -> Result<LoadedPolicy, ConfigErrors> {
     let mut origin = Origin::default();
     let parts = read(&document, &mut files, &mut origin, &mut problems);
     let (files, revision) = files.finish();
-    let (signers, rules) = parts;
-    let policy = Policy::new(PolicyParts { revision, signers, rules });
+    let Parts { trust_roots, signers, baseline, rules } = parts;
+    let policy = Policy::new(PolicyParts { revision, trust_roots, signers, baseline, rules });
     for error in policy.as_ref().err().into_iter().flatten() {
         origin.report(error, &mut problems);
     }
@@ -70,7 +76,14 @@ pub fn load_policy(file: &Path) -> Result<LoadedPolicy, ConfigErrors> {
     }
 }
 
-type Parts = (BTreeMap<sealgate_verifier::SignerName, sealgate_verifier::Signer>, Vec<sealgate_verifier::Rule>);
+/// What was read.
+#[derive(Default)]
+struct Parts {
+    trust_roots: BTreeMap<TrustRootName, TrustRoot>,
+    signers: BTreeMap<SignerName, Signer>,
+    baseline: Vec<Requirement>,
+    rules: Vec<Rule>,
+}
 
 fn read(document: &Document, files: &mut Files, origin: &mut Origin, problems: &mut Problems<'_>) -> Parts {
     let Some(members) = problems.members(&document.root, &fields::POLICY) else { return Parts::default() };
@@ -78,8 +91,16 @@ fn read(document: &Document, files: &mut Files, origin: &mut Origin, problems: &
         problems.parsed(node, "1, the only version that this release reads", |text| (text == "1").then_some(()));
     }
     let mode = members.get("mode").and_then(|node| rule::mode(node, problems)).unwrap_or(Mode::Enforce);
-    let signers = members.get("signers").map(|node| signer::read(node, files, origin, problems)).unwrap_or_default();
+    let mut trust = Trust::default();
+    if let Some(node) = members.get("trust-roots") {
+        trust.read_roots(node, files, problems);
+    }
+    if let Some(node) = members.get("trust-stores") {
+        trust.read_stores(node, files, problems);
+    }
+    let signers = members.get("signers").map(|node| signer::read(node, &trust, files, origin, problems)).unwrap_or_default();
+    let baseline = members.get("baseline").map(|node| rule::baseline(node, origin, problems)).unwrap_or_default();
     let rules = members.get("rules").and_then(|node| problems.list(node)).unwrap_or_default();
     let rules = rules.iter().flat_map(|node| rule::read(node, mode, origin, problems)).collect();
-    (signers, rules)
+    Parts { trust_roots: trust.roots, signers, baseline, rules }
 }

@@ -64,6 +64,7 @@ fn of(shape: &Shape) -> Value {
     let text = |pattern: &str| json!({ "type": "string", "pattern": pattern });
     match shape {
         Shape::Text | Shape::Path | Shape::Key | Shape::Secret => json!({ "type": "string", "minLength": 1 }),
+        Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Listen => text("^(localhost|[0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$"),
         Shape::Duration => text("^[0-9]+[smhd]$"),
         Shape::Boolean => json!({ "type": "boolean" }),

@@ -5,6 +5,8 @@
 pub(crate) enum Shape {
     /// A text without line breaks.
     Text,
+    /// A text, a number, `true` or `false`.
+    Scalar,
     /// A file's path.
     Path,
     /// A PEM public key, or its file's path.

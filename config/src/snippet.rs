@@ -60,6 +60,7 @@ fn inner_keys(shape: &Shape, known: &mut Vec<&'static str>) {
             inner_keys(other, known);
         }
         Shape::Text
+        | Shape::Scalar
         | Shape::Path
         | Shape::Key
         | Shape::Secret

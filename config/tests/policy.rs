@@ -68,7 +68,7 @@ fn every_requirement_is_read() {
     assert_eq!((rule("quay.io/a/c").mode, &rule("quay.io/a/c").requirements[0]), (Mode::Audit, &Requirement::Allow));
     assert!(matches!(&rule("ghcr.io/acme/app").requirements[0], Requirement::SignedBy(s) if s.quorum == Quorum::Any));
     assert!(matches!(&rule("ghcr.io/acme/tool").requirements[0], Requirement::SignedBy(s) if s.quorum == Quorum::All));
-    let SignerIdentity::Keys(keys) = &policy.signer("release").expect("signer").identity;
+    let SignerIdentity::Keys(keys) = &policy.signer("release").expect("signer").identity else { panic!("no keys") };
     assert_eq!(keys[0].until.map(|t| t.to_string()).as_deref(), Some("2027-01-01T00:00:00Z"));
     assert_eq!(policy.signer("ci").expect("signer").images.len(), 2);
     let names: Vec<_> = loaded.files.iter().filter_map(|f| f.file_name()?.to_str()).collect();
@@ -100,31 +100,12 @@ const BAD: &[Case] = &[
     ("version: 1\nmode: warn\nrules: []\n", (2, 7), "found \"warn\"", "`enforce` or `audit`"),
     ("version: 1\nrules: [] # {\nrules: []\n", (3, 1), "stands here twice", "line 2"),
     // V8: what a later version judges is never ignored.
-    ("version: 1\ntrust-roots: { a: b }\nrules: []\n", (2, 1), "`trust-roots` is not supported in this version", "remove it"),
     ("version: 1\nscan-policies: {}\nrules: []\n", (2, 1), "`scan-policies` is not supported in this version", "remove it"),
-    ("version: 1\nbaseline: {}\nrules: []\n", (2, 1), "`baseline` is not supported in this version", "each rule"),
     ("version: 1\nexceptions: []\nrules: []\n", (2, 1), "`exceptions` is not supported in this version", "digests"),
-    ("version: 1\nrules: []\nsigners: { a: { issuer: x, key: one.pub } }\n", (3, 17), "`issuer` is not supported", "under `key`"),
-    (
-        "version: 1\nrules: []\nsigners: { a: { identity-regexp: x, key: one.pub } }\n",
-        (3, 17),
-        "`identity-regexp` is not supported",
-        "`key`",
-    ),
-    ("version: 1\nrules: []\nsigners: { a: { notation: {} } }\n", (3, 17), "`notation` is not supported", "under `key`"),
-    ("version: 1\nrules: []\nsigners: { a: { key: one.pub, log: required } }\n", (3, 31), "`log` is not supported", "remove it"),
     ("version: 1\nrules: [{ images: [\"**\"], require: [scanned: x] }]\n", (2, 37), "`scanned` is not supported", "remove it"),
     ("version: 1\nrules: [{ images: [\"**\"], require: [age: { min: 3d }] }]\n", (2, 37), "`age` is not supported", "remove it"),
     ("version: 1\nrules: [{ images: [\"**\"], require: [contents: {}] }]\n", (2, 37), "`contents` is not supported", "remove it"),
-    ("version: 1\nrules: [{ images: [\"**\"], require: [attested: {}] }]\n", (2, 37), "`attested` is not supported", "remove it"),
-    ("version: 1\nrules: [{ images: [\"**\"], require: [any-of: []] }]\n", (2, 37), "`any-of` is not supported", "signed-by"),
     ("version: 1\nrules: [{ images: [\"**\"], require: [deny], tags: {} }]\n", (2, 44), "`tags` is not supported", "remove it"),
-    (
-        "version: 1\nrules: [{ images: [\"**\"], require: [deny], signatures-from: [] }]\n",
-        (2, 44),
-        "`signatures-from` is not supported",
-        "remove it",
-    ),
     // Rules.
     ("version: 1\nrules: {}\n", (2, 8), "expected a list, found a mapping", "[a, b]"),
     ("version: 1\nrules: [{ require: [deny] }]\n", (2, 9), "`images` is missing", "image patterns"),
@@ -165,7 +146,7 @@ const BAD: &[Case] = &[
     ),
     // Signers.
     ("version: 1\nrules: []\nsigners: []\n", (3, 10), "expected a mapping, found a list", "key: sealgate.pub"),
-    ("version: 1\nrules: []\nsigners: { a: {} }\n", (3, 15), "expected either `key`, or `keys`; found none of them", "exactly one"),
+    ("version: 1\nrules: []\nsigners: { a: {} }\n", (3, 15), "expected either `key`, or `keys`, or `issuer` with", "exactly one"),
     (
         "version: 1\nrules: []\nsigners: { a: { key: one.pub, keys: [{ file: two.pub }] } }\n",
         (3, 15),
@@ -191,6 +172,92 @@ const BAD: &[Case] = &[
         (3, 51),
         "signer a holds this key twice",
         "one name only",
+    ),
+    // Keyless signers.
+    ("version: 1\nrules: []\nsigners: { a: { issuer: https://x.example } }\n", (3, 15), "found `issuer`", "exactly one"),
+    ("version: 1\nrules: []\nsigners: { a: { issuer: x, identity: a@b.example } }\n", (3, 25), "found \"x\"", "issuer's URL"),
+    (
+        "version: 1\nrules: []\nsigners: { a: { issuer: https://x.example, identity: \"*@b.example\" } }\n",
+        (3, 54),
+        "`identity` is compared exactly",
+        "identity-regexp",
+    ),
+    // C11, V31
+    (
+        "version: 1\nrules: []\nsigners: { a: { issuer: https://x.example, identity-regexp: \"a)|(?:b\" } }\n",
+        (3, 61),
+        "not a regular expression that can be used",
+        "RE2",
+    ),
+    (
+        "version: 1\nrules: []\nsigners: { a: { issuer: https://token.actions.githubusercontent.com, identity: https://github.com/x } }\n",
+        (3, 12),
+        "anybody may call a reusable workflow",
+        "source-repository: https://github.com/OWNER/NAME",
+    ),
+    (
+        "version: 1\nrules: []\nsigners: { a: { issuer: https://x.example, identity: a, claims: { source-repository: https://github.com/acme* } } }\n",
+        (3, 86),
+        "fits repositories of strangers",
+        "/*",
+    ),
+    (
+        "version: 1\nrules: []\nsigners: { a: { issuer: https://x.example, identity: a, trust-root: lab } }\n",
+        (3, 12),
+        "the trust root \"lab\", which is not defined",
+        "under `trust-roots`",
+    ),
+    ("version: 1\nrules: []\ntrust-roots: { public: one.pub }\n", (3, 16), "`public` is built in", "another name"),
+    ("version: 1\nrules: []\ntrust-roots: { lab: one.pub }\n", (3, 21), "this is no trust root", "trusted_root.json"),
+    (
+        "version: 1\nrules: []\nsigners: { a: { key: one.pub, claims: { runner: x } } }\n",
+        (3, 39),
+        "no meaning without `issuer`",
+        "add `issuer`",
+    ),
+    ("version: 1\nrules: []\nsigners: { a: { key: one.pub, log: maybe } }\n", (3, 36), "found \"maybe\"", "`required`"),
+    ("version: 1\nrules: []\nsigners: { a: { key: one.pub, trust-root: lab } }\n", (3, 43), "no meaning for this signer", "log: required"),
+    // Notation.
+    ("version: 1\nrules: []\ntrust-stores: { a: { ca: [one.pub] } }\n", (3, 27), "this is no root", "self-signed root"),
+    ("version: 1\nrules: []\ntrust-stores: { a: {} }\n", (3, 20), "trusts nobody", "add `ca:"),
+    (
+        "version: 1\nrules: []\nsigners: { a: { notation: { trust-store: ca:acme, identities: [\"*\"] } } }\n",
+        (3, 42),
+        "not defined under `trust-stores`",
+        "ca:NAME",
+    ),
+    // Attestations and alternatives.
+    (
+        "version: 1\nsigners: { a: { key: one.pub } }\nrules: [{ images: [\"**\"], require: [attested: { type: slsa, by: { any: [a] } }] }]\n",
+        (3, 55),
+        "found \"slsa\"",
+        "slsaprovenance1",
+    ),
+    (
+        "version: 1\nsigners: { a: { key: one.pub } }\nrules: [{ images: [\"**\"], require: [attested: { type: vuln, by: { any: [a] }, where: { a: b } }] }]\n",
+        (3, 88),
+        "no JSON pointer",
+        "~1 stands for a /",
+    ),
+    (
+        "version: 1\nsigners: { a: { key: one.pub } }\nrules: [{ images: [\"**\"], require: [any-of: [[allow]]] }]\n",
+        (3, 36),
+        "no place in `any-of`",
+        "only requirement",
+    ),
+    ("version: 1\nrules: [{ images: [\"**\"], require: [any-of: [[]]] }]\n", (2, 36), "holds an empty list", "one of which must hold"),
+    (
+        "version: 1\nrules: [{ images: [\"**\"], require: [any-of: [[signed-by: { any: [x] }]]] }]\n",
+        (2, 66),
+        "the signer \"x\" is not defined",
+        "define it",
+    ),
+    ("version: 1\nbaseline: { require: [digests: []] }\nrules: []\n", (2, 22), "`digests` is empty", "at least one digest"),
+    (
+        "version: 1\nrules: [{ images: [\"**\"], require: [deny], signatures-from: [kong/notary] }]\n",
+        (2, 62),
+        "found \"kong/notary\"",
+        "canonical name",
     ),
     // Both at once.
     (
@@ -303,4 +370,57 @@ fn hostile_policies_are_refused() {
     assert!(key.to_string().contains("one.pub is larger than 64 KiB"), "{key}");
     let fifo = load("version: 1\nrules: []\nsigners: { a: { key: /dev/zero } }\n").expect_err("device");
     assert!(fifo.to_string().contains("is not a regular file"), "{fifo}");
+}
+
+const EVERYTHING: &str = r#"version: 1
+signers:
+  ci: { key: one.pub, log: required }
+  distroless: { issuer: https://accounts.google.com, identity: keyless@distroless.iam.gserviceaccount.com }
+  app:
+    issuer: https://token.actions.githubusercontent.com
+    identity-regexp: 'https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v[0-9.]+'
+    claims: { source-repository: https://github.com/acme/app, source-ref: refs/tags/*, runner: github-hosted }
+  anybody:
+    issuer: https://token.actions.githubusercontent.com
+    identity: https://github.com/acme/shared/.github/workflows/build.yml@refs/heads/main
+    claims: { source-repository: any }
+baseline: { require: [{ signed-by: { any: [ci] } }] }
+rules:
+  - images: ["docker.io/kong/*"]
+    signatures-from: [docker.io/kong/notary]
+    require:
+      - any-of:
+          - [{ signed-by: { any: [distroless] } }]
+          - [{ attested: { type: slsaprovenance1, by: { threshold: 2, of: [app, anybody] },
+               where: { "/buildDefinition/buildType": "https://slsa-framework.github.io/*", "/n": 3, "/b": true }, max-age: 30d } }]
+  - images: ["docker.io/library/*"]
+    require: [deny]
+"#;
+
+#[test]
+fn keyless_signers_attestations_alternatives_and_a_baseline_are_read() {
+    let loaded = load(EVERYTHING).map_err(|errors| errors.to_string()).expect("a policy");
+    let policy = &loaded.policy;
+    assert!(matches!(&policy.signer("ci").expect("ci").identity, SignerIdentity::LoggedKeys { trust_root, .. } if trust_root == "public"));
+    let SignerIdentity::Keyless(app) = &policy.signer("app").expect("app").identity else { panic!("not keyless") };
+    assert!(app.subject.matches("https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2"));
+    assert!(!app.subject.matches("https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1.2-rc"));
+    assert_eq!(app.claims.len(), 3);
+    let kong: sealgate_verifier::Repository = "docker.io/kong/kong".parse().expect("a repository");
+    let rule = policy.rule_for(&kong).expect("a rule");
+    assert_eq!(rule.signatures_from.iter().map(|r| r.as_str()).collect::<Vec<_>>(), ["docker.io/kong/notary"]);
+    let needs = policy.needs(&kong);
+    assert!(needs.signatures && needs.attestations);
+    let words: Vec<String> = rule.requirements.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        words,
+        [
+            "signed-by any of distroless, or attested slsaprovenance1 by 2 of app, anybody where /buildDefinition/buildType is \
+             https://slsa-framework.github.io/* and /n is 3 and /b is true, at most 30d old",
+            "signed-by any of ci"
+        ]
+    );
+    let nginx = policy.rule_for(&"nginx".parse().expect("a repository")).expect("a rule");
+    assert_eq!(nginx.requirements, [Requirement::Deny]);
+    assert_eq!(loaded.warnings, Vec::<String>::new());
 }

@@ -162,15 +162,33 @@ fn reader_and_schema_know_the_same_keys_at_every_place() {
         assert!(!fits(&server_schema(), &yaml(text)), "{text}");
     }
     assert_eq!(objects(&server_schema()), server.len(), "a place is missing above");
-    let rule = "/properties/rules/items";
-    let policy = [
-        ("zzzz: 1", String::new()),
-        ("signers: { a: { zzzz: 1 } }", "/properties/signers/additionalProperties".to_owned()),
-        ("signers: { a: { keys: [{ zzzz: 1 }] } }", "/properties/signers/additionalProperties/properties/keys/items".to_owned()),
-        ("rules: [{ zzzz: 1 }]", rule.to_owned()),
-        ("rules: [{ require: [{ zzzz: 1 }] }]", format!("{rule}/properties/require/items/anyOf/1")),
-        ("rules: [{ require: [{ signed-by: { zzzz: 1 } }] }]", format!("{rule}/properties/require/items/anyOf/1/properties/signed-by")),
+    let signer = "/properties/signers/additionalProperties";
+    let mut policy = vec![
+        ("zzzz: 1".to_owned(), String::new()),
+        ("trust-stores: { a: { zzzz: 1 } }".to_owned(), "/properties/trust-stores/additionalProperties".to_owned()),
+        ("signers: { a: { zzzz: 1 } }".to_owned(), signer.to_owned()),
+        ("signers: { a: { keys: [{ zzzz: 1 }] } }".to_owned(), format!("{signer}/properties/keys/items")),
+        ("signers: { a: { issuer: https://x, claims: { zzzz: 1 } } }".to_owned(), format!("{signer}/properties/claims")),
+        ("signers: { a: { notation: { zzzz: 1 } } }".to_owned(), format!("{signer}/properties/notation")),
+        ("baseline: { zzzz: 1 }".to_owned(), "/properties/baseline".to_owned()),
+        ("rules: [{ zzzz: 1 }]".to_owned(), "/properties/rules/items".to_owned()),
     ];
+    let rule = "/properties/rules/items/properties/require/items/anyOf/1";
+    for (before, after, place) in
+        [("rules: [{ require: [", "] }]", rule), ("baseline: { require: [", "] }", "/properties/baseline/properties/require/items")]
+    {
+        let alternative = format!("{place}/properties/any-of/items/items");
+        for (open, close, place) in [("", "", place), ("{ any-of: [[", "]] }", &alternative)] {
+            for (inner, below) in [
+                ("{ zzzz: 1 }", ""),
+                ("{ signed-by: { zzzz: 1 } }", "/properties/signed-by"),
+                ("{ attested: { zzzz: 1 } }", "/properties/attested"),
+                ("{ attested: { by: { zzzz: 1 } } }", "/properties/attested/properties/by"),
+            ] {
+                policy.push((format!("{before}{open}{inner}{close}{after}"), format!("{place}{below}")));
+            }
+        }
+    }
     for (text, pointer) in &policy {
         assert_eq!(reader_keys(&load_rules(text).expect_err(text)), schema_keys(&policy_schema(), pointer), "{text}");
         assert!(!fits(&policy_schema(), &yaml(text)), "{text}");

@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_kind_of_a_reason_is_its_name_in_the_decision_record() {
-        let reason = Reason::Unsigned { expected: "signed-by any of ci".into() };
+        let reason = Reason::Unsigned { expected: "signed-by any of ci".into(), attested: vec![] };
         let record = serde_json::to_value(&reason).unwrap();
         assert_eq!(record["reason"], ReasonKind::from(&reason).name());
     }

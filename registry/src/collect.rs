@@ -1,4 +1,4 @@
-//! Gathers the evidence about one digest: referrers API, fallback tag, `.sig` tag; each manifest is opened.
+//! Gathers the evidence about one digest: referrers API, fallback tag, `.sig` and `.att` tags; each manifest is opened.
 //!
 //! Registries' listings are hints only: some misreport the artifact type (GHCR), some answer an empty list although the fallback tag holds
 //! one. So every place is asked, every listed manifest is opened, and the bytes decide what is fetched further.
@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use sealgate_verifier::classify::may_be_evidence;
 use sealgate_verifier::{
     Attachment, Collected, Digest, EvidenceSource, Failure, Gap, ImageManifest, Location, Manifest, ManifestError, ManifestReference,
-    Repository, Timestamp, limits,
+    Needs, Repository, Timestamp, limits,
 };
 
 use crate::client::Client;
@@ -61,15 +61,19 @@ pub struct Lifetimes {
     pub max_stale: Duration,
 }
 
-/// Looks in every place for signatures of `subject`. Never fails: what cannot be seen becomes a gap. Nothing attached costs three requests.
+/// Looks in every place for what `needs` asks for about `subject`: referrers API and fallback tag hold signatures and attestations
+/// alike, cosign's `.sig` and `.att` tags only the one or the other. What is not asked for becomes a gap of its own kind. Never fails:
+/// what cannot be seen becomes a gap. Nothing attached costs three requests, four where both kinds are needed.
 pub async fn collect<R: Repositories>(
     source: &R,
     repository: &Repository,
     subject: &Digest,
+    needs: Needs,
     now: Timestamp,
     lifetimes: Lifetimes,
 ) -> Collected<Attachment> {
-    let mut search = Search { source, repository, gaps: Vec::new() };
+    let kind = if needs.signatures { EvidenceSource::Signatures } else { EvidenceSource::Attestations };
+    let mut search = Search { source, repository, needs, kind, gaps: Vec::new() };
     let candidates = search.candidates(subject).await;
     let opened = search.open(candidates).await;
     let items = search.fetch_layers(opened).await;
@@ -96,6 +100,9 @@ struct Opened {
 struct Search<'a, R> {
     source: &'a R,
     repository: &'a Repository,
+    needs: Needs,
+    /// What is missing when a place that holds both kinds cannot be seen.
+    kind: EvidenceSource,
     gaps: Vec<Gap>,
 }
 
@@ -103,10 +110,11 @@ impl<R: Repositories> Search<'_, R> {
     /// Asks all places at once. The order of the result depends on the answers alone.
     async fn candidates(&mut self, subject: &Digest) -> Vec<Candidate> {
         let fallback_tag = subject.fallback_tag();
-        let (referrers, fallback, signature) = tokio::join!(
+        let (referrers, fallback, signature, attestation) = tokio::join!(
             self.source.referrers(self.repository, subject),
             self.tag(fallback_tag.clone()),
-            self.tag(format!("{fallback_tag}.sig")),
+            self.tag_if(self.needs.signatures, format!("{fallback_tag}.sig")),
+            self.tag_if(self.needs.attestations, format!("{fallback_tag}.att")),
         );
         let mut listed = Vec::new();
         let mut direct = Vec::new();
@@ -117,13 +125,22 @@ impl<R: Repositories> Search<'_, R> {
                 Manifest::Image(_) => direct.push((Location::FallbackTag, fetched)),
             }
         }
-        if let Some((fetched, manifest)) = self.read_tag(Location::SignatureTag, signature) {
+        for (location, answer) in [(Location::SignatureTag, signature), (Location::AttestationTag, attestation)] {
+            let Some(answer) = answer else {
+                self.gaps.push(not_asked_for(location));
+                continue;
+            };
+            let Some((fetched, manifest)) = self.read_tag(location, answer) else { continue };
             match manifest {
-                Manifest::Index(_) => self.gap(Location::SignatureTag, Failure::Malformed, "expected an image manifest, found an index"),
-                Manifest::Image(_) => direct.push((Location::SignatureTag, fetched)),
+                Manifest::Index(_) => self.gap(location, Failure::Malformed, "expected an image manifest, found an index"),
+                Manifest::Image(_) => direct.push((location, fetched)),
             }
         }
         self.merge(listed, direct)
+    }
+
+    async fn tag_if(&self, needed: bool, tag: String) -> Option<Result<FetchedManifest, FetchError>> {
+        if needed { Some(self.tag(tag).await) } else { None }
     }
 
     async fn tag(&self, tag: String) -> Result<FetchedManifest, FetchError> {
@@ -210,7 +227,7 @@ impl<R: Repositories> Search<'_, R> {
             let Some(manifest) = self.parse(location, &fetched) else { continue };
             if !may_be_evidence(&manifest) {
                 if is_oversized_evidence(&manifest) {
-                    self.gap(location, Failure::Oversized, &format!("manifest {digest} has more or larger layers than signatures have"));
+                    self.gap(location, Failure::Oversized, &format!("manifest {digest} has more or larger layers than evidence has"));
                 }
                 continue;
             }
@@ -311,8 +328,24 @@ impl<R: Repositories> Search<'_, R> {
         // Foreign text may stand in it: one line, printable, short.
         let detail = detail.chars().map(|c| if c.is_control() { ' ' } else { c }).take(DETAIL).collect();
         tracing::debug!(place = location.name(), failure = failure.name(), detail, "evidence that cannot be seen");
-        self.gaps.push(Gap { source: EvidenceSource::Signatures, place: location.name().to_owned(), failure, detail });
+        let source = match location {
+            Location::Referrers | Location::FallbackTag => self.kind,
+            Location::SignatureTag | Location::AttestationTag => kind_in(location),
+        };
+        self.gaps.push(Gap { source, place: location.name().to_owned(), failure, detail });
     }
+}
+
+/// What is kept in a place that cosign has for one kind only.
+const fn kind_in(location: Location) -> EvidenceSource {
+    match location {
+        Location::AttestationTag => EvidenceSource::Attestations,
+        Location::Referrers | Location::FallbackTag | Location::SignatureTag => EvidenceSource::Signatures,
+    }
+}
+
+fn not_asked_for(location: Location) -> Gap {
+    Gap { source: kind_in(location), place: location.name().to_owned(), failure: Failure::NotCollected, detail: String::new() }
 }
 
 /// Whether only the number or the sizes of its layers keep `manifest` from being evidence: then it may hide a signature.

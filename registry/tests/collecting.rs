@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealgate_registry::{Lifetimes, collect};
-use sealgate_verifier::{Attachment, Collected, Digest, EvidenceSource, Failure, Location, Repository, Timestamp, limits, media_type};
+use sealgate_verifier::{
+    Attachment, Collected, Digest, EvidenceSource, Failure, Location, Needs, Repository, Timestamp, limits, media_type,
+};
 use support::{Response, Server, answer};
 
 const PAYLOAD: &str = r#"{"critical":{}}"#;
@@ -88,9 +90,13 @@ fn sig_tag() -> String {
 }
 
 async fn collected(server: &Server) -> Collected<Attachment> {
+    collected_for(server, Needs { signatures: true, ..Needs::default() }).await
+}
+
+async fn collected_for(server: &Server, needs: Needs) -> Collected<Attachment> {
     let repository: Repository = "registry.example/team/app".parse().expect("a repository");
     let lifetimes = Lifetimes { max_stale: Duration::from_secs(60) };
-    collect(&server.client(), &repository, &subject(), Timestamp(1_000), lifetimes).await
+    collect(&server.client(), &repository, &subject(), needs, Timestamp(1_000), lifetimes).await
 }
 
 fn places(found: &Collected<Attachment>) -> Vec<(Location, usize)> {
@@ -98,15 +104,15 @@ fn places(found: &Collected<Attachment>) -> Vec<(Location, usize)> {
 }
 
 fn gaps(found: &Collected<Attachment>) -> Vec<(&str, Failure)> {
-    assert!(found.gaps.iter().all(|gap| gap.source == EvidenceSource::Signatures && gap.detail.len() <= 800 && !gap.detail.contains('\n')));
-    found.gaps.iter().map(|gap| (gap.place.as_str(), gap.failure)).collect()
+    assert!(found.unseen().all(|gap| gap.source == EvidenceSource::Signatures && gap.detail.len() <= 800 && !gap.detail.contains('\n')));
+    found.unseen().map(|gap| (gap.place.as_str(), gap.failure)).collect()
 }
 
 #[tokio::test]
 async fn nothing_attached_costs_three_requests() {
     let server = Shelf::default().serve().await;
     let found = collected(&server).await;
-    assert_eq!((found.items.len(), found.gaps.len()), (0, 0));
+    assert_eq!((found.items.len(), gaps(&found)), (0, vec![]));
     assert_eq!((found.collected_at, found.stale_at), (Timestamp(1_000), Timestamp(1_060)));
     let mut lines = server.lines();
     lines.sort();
@@ -139,6 +145,30 @@ async fn every_place_is_asked_and_each_manifest_opened_once() {
     // 3 places, 3 listed manifests, 4 layers.
     assert_eq!(server.asked().len(), 10);
     assert_eq!(collected(&server).await, found);
+}
+
+#[tokio::test]
+async fn only_what_the_rule_reads_is_collected_and_the_rest_is_a_gap_of_its_own_kind() {
+    let attestations = Needs { attestations: true, ..Needs::default() };
+    let both = Needs { signatures: true, ..attestations };
+    let att_tag = format!("{}.att", subject().fallback_tag());
+    let statement = image(&[descriptor(media_type::DSSE, "{}")]);
+    let legacy = image(&[descriptor(media_type::SIMPLE_SIGNING, PAYLOAD)]);
+    let shelf = Shelf::default().manifest(sig_tag(), &legacy).blob(PAYLOAD).manifest(&att_tag, &statement).blob("{}");
+    for (needs, expected, requests) in [
+        (attestations, vec![(Location::AttestationTag, 1)], 4),
+        (both, vec![(Location::SignatureTag, 1), (Location::AttestationTag, 1)], 6),
+    ] {
+        let server = shelf.clone().serve().await;
+        let found = collected_for(&server, needs).await;
+        assert_eq!((places(&found), found.unseen().count(), server.asked().len()), (expected, 0, requests));
+        assert!(found.covers(attestations));
+        assert_eq!(found.covers(both), needs == both, "{:?}", found.gaps);
+    }
+    let server = shelf.status(format!("manifests/{att_tag}"), 429).serve().await;
+    let found = collected_for(&server, both).await;
+    let gaps: Vec<_> = found.gaps.iter().map(|gap| (gap.source, &*gap.place, gap.failure)).collect();
+    assert_eq!(gaps, [(EvidenceSource::Attestations, ".att tag", Failure::RateLimited)]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sealgate_registry::{Client, ClientConfig, FetchError, Lifetimes, Referrers, anonymous, collect};
-use sealgate_verifier::{Digest, Location, ManifestReference, Repository, Timestamp, media_type};
+use sealgate_verifier::{Digest, Location, ManifestReference, Needs, Repository, Timestamp, media_type};
 
 struct Registry {
     child: Child,
@@ -90,14 +90,15 @@ async fn what_is_pushed_is_pulled_and_collected() {
 
     let repository: Repository = format!("{}/{path}", registry.host).parse().expect("a repository");
     let lifetimes = Lifetimes { max_stale: Duration::from_secs(60) };
-    let found = collect(&client, &repository, &subject, Timestamp(0), lifetimes).await;
+    let needs = Needs { signatures: true, ..Needs::default() };
+    let found = collect(&client, &repository, &subject, needs, Timestamp(0), lifetimes).await;
     assert_eq!((found.items.len(), found.gaps.len()), (0, 0));
 
     // A bundle at the fallback tag and a legacy signature.
     let tag = subject.fallback_tag();
     push(&client, path, Some(&tag), r#"{"b":1}"#, media_type::BUNDLE_V03).await;
     push(&client, path, Some(&format!("{tag}.sig")), r#"{"critical":1}"#, media_type::SIMPLE_SIGNING).await;
-    let found = collect(&client, &repository, &subject, Timestamp(0), lifetimes).await;
+    let found = collect(&client, &repository, &subject, needs, Timestamp(0), lifetimes).await;
     let places: Vec<(Location, usize)> = found.items.iter().map(|item| (item.location, item.layers.len())).collect();
     assert_eq!((places, found.gaps.len()), (vec![(Location::FallbackTag, 1), (Location::SignatureTag, 1)], 0));
 }

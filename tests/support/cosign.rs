@@ -78,3 +78,14 @@ pub fn verify(key: &Path, layout: Layout, reference: &str) -> Outcome {
     };
     cosign().arg("verify").arg("--key").arg(key).args(["--insecure-ignore-tlog=true", format]).arg(reference).run()
 }
+
+/// Attests `predicate` (a file) of type `kind` about `reference` with the key in `key`, without a transparency log.
+#[must_use]
+pub fn attest(key: &Path, layout: Layout, kind: &str, predicate: &Path, reference: &str) -> Outcome {
+    let format = match layout {
+        Layout::Bundle => "--new-bundle-format=true",
+        Layout::Legacy => "--new-bundle-format=false",
+    };
+    let offline = ["--yes", "--use-signing-config=false", "--tlog-upload=false", format];
+    cosign().arg("attest").arg("--key").arg(key).args(["--type", kind, "--predicate"]).arg(predicate).args(offline).arg(reference).run()
+}

@@ -14,6 +14,7 @@ pub mod hostile;
 pub mod image;
 pub mod keeper;
 pub mod layer;
+pub mod layout;
 pub mod notation;
 pub mod pki;
 pub mod port;

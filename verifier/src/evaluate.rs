@@ -2,21 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::claim::Says;
 use crate::digest::Digest;
-use crate::evidence::{Attachment, Collected, Evidence, EvidenceSource, Failure, Gap, Subject};
-use crate::judge::{Judge, Judgement};
-use crate::key::KeyId;
+use crate::evidence::{Evidence, EvidenceSource, Failure, Gap, Subject};
+use crate::judge::Judge;
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::message::problem;
-use crate::policy::{Mode, Policy, Quorum, Requirement, Rule, SignedBy};
+use crate::policy::{Mode, Policy, Requirement, Rule, SignedBy};
+use crate::principal::Principal;
 use crate::quorum::maximum_matching;
-use crate::search::{Budget, Search, search};
+use crate::search::Budget;
 use crate::signature::Vouched;
 use crate::time::Timestamp;
-use crate::verdict::{Admission, Denial, Finding, FindingOutcome, Reason, Satisfied, Verdict};
+use crate::verdict::{Admission, Denial, Finding, Reason, Satisfied, Verdict};
 
+mod attested;
 mod denial;
+mod view;
+
+pub(crate) use attested::age;
+use view::View;
 
 /// Decides whether `policy` admits the subject of `evidence` at `now`. Pure and total.
 ///
@@ -27,10 +33,14 @@ mod denial;
 /// 4. Otherwise by what belongs to it or to one index that lists it (its digest and its size, in bytes that hash to the index's
 ///    digest). An index meets a `signed-by` wholly or not at all: signatures of index and child never add up, indexes above
 ///    the index are not followed, and two indexes do not help each other.
-/// 5. A `signed-by` counts distinct principals by maximum matching, among signatures that a named signer's key made, before
-///    its `until`, for a repository in which the signer counts, with a name that `signed-as` allows where the rule sets it.
-/// 6. What does not hold is denied: with [`Reason::EvidenceMissing`] when anything could not be seen (gaps, stale or oversized
-///    collections), else as unsigned or as not satisfied.
+/// 5. A `signed-by` counts distinct principals by maximum matching, among signatures that a named signer made, with a key
+///    before its `until`, for a repository in which the signer counts, with a name that `signed-as` allows where the rule sets it.
+/// 6. An `attested` counts likewise, among attestations of its type. Of one signer's attestations of the type only the newest
+///    count, and they must be what the requirement says. (What a place hides cannot be told from what was never put there: a gap
+///    takes nothing from an attestation that was found.)
+/// 7. An `any-of` holds when all of one of its lists hold.
+/// 8. What does not hold is denied: with [`Reason::EvidenceMissing`] when anything could not be seen (gaps, stale or oversized
+///    collections), else with what was found in its place.
 #[must_use]
 pub fn evaluate(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Verdict {
     let subject = &evidence.subject;
@@ -72,20 +82,6 @@ fn check_subject(subject: &Subject) -> Result<(), String> {
     }
 }
 
-/// What may vouch for the subject: itself (always the first), or an index that lists it.
-struct View<'a> {
-    vouched: Vouched<'a>,
-    collections: Vec<&'a Collected<Attachment>>,
-    /// Filled when a requirement first asks for signatures.
-    seen: Option<Seen<'a>>,
-}
-
-/// The signatures of one view, each with its judgement.
-struct Seen<'a> {
-    search: Search<'a>,
-    judgements: Vec<Judgement<'a>>,
-}
-
 /// How a requirement was met.
 struct Met {
     /// Index into the views.
@@ -111,14 +107,14 @@ impl<'a> Case<'a> {
     fn new(evidence: &'a Evidence, policy: &'a Policy, rule: &'a Rule, now: Timestamp) -> Self {
         let subject = &evidence.subject;
         let vouched = Vouched { digest: subject.digest, manifest: &subject.manifest };
-        let own = View { vouched, collections: vec![&evidence.attachments], seen: None };
+        let own = View::new(vouched, vec![&evidence.attachments]);
         let judge = Judge::new(policy, rule, &subject.repository, now);
         Self { evidence, policy, rule, now, judge, budget: Budget::default(), views: vec![own], gaps: BTreeSet::new() }
     }
 
     fn decide(mut self) -> Verdict {
         // 3.
-        if let Some(met) = self.all_met(0) {
+        if let Some(met) = self.all_met(&self.rule.requirements, 0) {
             return self.admit(met);
         }
         // 4.
@@ -126,11 +122,11 @@ impl<'a> Case<'a> {
             self.add_parents();
         }
         for parent in 1..self.views.len() {
-            if let Some(met) = self.all_met(parent) {
+            if let Some(met) = self.all_met(&self.rule.requirements, parent) {
                 return self.admit(met);
             }
         }
-        // 6.
+        // 8.
         self.deny()
     }
 
@@ -153,7 +149,7 @@ impl<'a> Case<'a> {
             };
             if lists(manifest, subject) {
                 let collections = group.iter().map(|parent| &parent.attachments).collect();
-                self.views.push(View { vouched: Vouched { digest, manifest }, collections, seen: None });
+                self.views.push(View::new(Vouched { digest, manifest }, collections));
             }
         }
     }
@@ -163,64 +159,51 @@ impl<'a> Case<'a> {
     }
 
     /// Each requirement by the subject's own evidence, else by that of the view `other`.
-    fn all_met(&mut self, other: usize) -> Option<Vec<Met>> {
-        let rule = self.rule;
-        rule.requirements.iter().map(|requirement| self.met(requirement, 0).or_else(|| self.met(requirement, other))).collect()
+    fn all_met(&mut self, requirements: &'a [Requirement], other: usize) -> Option<Vec<Met>> {
+        let mut all = Vec::new();
+        for requirement in requirements {
+            all.extend(self.met(requirement, other)?);
+        }
+        Some(all)
     }
 
-    fn met(&mut self, requirement: &Requirement, view: usize) -> Option<Met> {
+    fn met(&mut self, requirement: &'a Requirement, other: usize) -> Option<Vec<Met>> {
+        match requirement {
+            // 7.
+            Requirement::AnyOf(branches) => branches.iter().find_map(|branch| self.all_met(branch, other)),
+            Requirement::Allow | Requirement::Deny | Requirement::Digests(_) | Requirement::SignedBy(_) | Requirement::Attested(_) => {
+                let met = self.met_by(requirement, 0).or_else(|| if other == 0 { None } else { self.met_by(requirement, other) });
+                met.map(|met| vec![met])
+            }
+        }
+    }
+
+    fn met_by(&mut self, requirement: &Requirement, view: usize) -> Option<Met> {
         let by_nobody = |holds: bool| holds.then(|| (Vec::new(), None));
         let (by, valid_until) = match requirement {
             Requirement::Allow => by_nobody(view == 0)?,
-            Requirement::Deny => None?,
+            Requirement::Deny | Requirement::AnyOf(_) => None?,
             Requirement::Digests(digests) => by_nobody(digests.contains(&self.views.get(view)?.vouched.digest))?,
             Requirement::SignedBy(signed_by) => self.signed_by(signed_by, view)?,
+            Requirement::Attested(attested) => self.attested(attested, view)?,
         };
         Some(Met { view, satisfied: Satisfied { requirement: requirement.to_string(), by }, valid_until })
     }
 
     /// 5.
     fn signed_by(&mut self, signed_by: &SignedBy, view: usize) -> Option<(Vec<String>, Option<Timestamp>)> {
-        let seen = self.see(view)?;
-        let mut principals: BTreeMap<&str, BTreeSet<KeyId>> = BTreeMap::new();
-        let mut ends: BTreeMap<KeyId, Option<Timestamp>> = BTreeMap::new();
-        for judgement in &seen.judgements {
-            match judgement {
-                Judgement::Signed { signer, key, until } if signed_by.signers.iter().any(|name| name == signer) => {
-                    principals.entry(signer).or_default().insert(*key);
-                    ends.insert(*key, *until);
-                }
-                Judgement::Signed { .. } | Judgement::Unknown | Judgement::Failed(_) => {}
-            }
+        let seen = self.see(view, |says| matches!(says, Says::Approval { .. }))?;
+        let mut standing = Standing::default();
+        for signed in seen.approvals().filter(|signed| signed_by.names(signed.signer)) {
+            standing.add(signed.signer, &signed.principal, signed.until);
         }
-        let pairs = maximum_matching(&principals);
-        let needed = match signed_by.quorum {
-            Quorum::Any => 1,
-            Quorum::All => signed_by.signers.len(),
-            Quorum::Threshold(threshold) => threshold,
-        };
-        // `Policy::new` refuses a quorum of nobody; here it would admit what nobody signed.
-        if pairs.len() < needed.max(1) {
-            return None;
-        }
-        let ends = pairs.iter().filter_map(|(_, key)| ends.get(key).copied().flatten());
-        let valid_until = ends.chain([seen.search.stale_at]).min();
-        Some((pairs.into_iter().map(|(signer, _)| signer.to_owned()).collect(), valid_until))
+        standing.reaches(signed_by, seen.stale_at())
     }
 
-    /// The signatures of a view, looked for and judged once.
-    fn see(&mut self, view: usize) -> Option<&Seen<'a>> {
+    /// The signatures of a view that say what is `wanted`, looked for and judged once.
+    fn see(&mut self, view: usize, wanted: impl Fn(&Says) -> bool) -> Option<&view::Seen<'a>> {
         let Self { views, judge, now, budget, .. } = self;
-        let view = views.get_mut(view)?;
-        Some(view.seen.get_or_insert_with(|| {
-            let search = search(view.vouched, &view.collections, *now, budget);
-            let judgements = search.candidates.iter().map(|candidate| match &candidate.claim {
-                Ok(claim) => judge.judge(claim),
-                Err(why) => Judgement::Failed(why.clone()),
-            });
-            let judgements = judgements.collect();
-            Seen { search, judgements }
-        }))
+        Some(views.get_mut(view)?.see(judge, *now, budget, wanted))
     }
 
     fn admit(mut self, met: Vec<Met>) -> Verdict {
@@ -238,33 +221,39 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Every signature that was looked at, sorted, each once. With `explain`, some keys of signers that the rule does not name
-    /// are tried as well.
+    /// Every signature that was looked at, sorted, each once. With `explain`, some signers that the rule does not name are tried
+    /// as well.
     fn findings(&mut self, explain: bool) -> Vec<Finding> {
-        let mut findings = BTreeSet::new();
-        for view in &mut self.views {
-            let Some(seen) = &mut view.seen else {
-                continue;
-            };
-            for (candidate, judgement) in seen.search.candidates.iter().zip(&mut seen.judgements) {
-                if let (Judgement::Unknown, Ok(claim)) = (&*judgement, &candidate.claim) {
-                    *judgement = self.judge.unknown(claim, explain);
-                }
-                let outcome = match &*judgement {
-                    Judgement::Signed { signer, key, .. } => FindingOutcome::Verified { signer: (*signer).to_owned(), key: *key },
-                    Judgement::Failed(why) => FindingOutcome::Failed { why: why.clone() },
-                    Judgement::Unknown => FindingOutcome::Failed { why: String::new() },
-                };
-                findings.extend(candidate.places.iter().map(|location| Finding {
-                    location: *location,
-                    attachment: candidate.attachment,
-                    subject: view.vouched.digest,
-                    form: candidate.form,
-                    outcome: outcome.clone(),
-                }));
-            }
+        let Self { views, judge, .. } = self;
+        views.iter_mut().flat_map(|view| view.findings(judge, explain)).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// Which signers have somebody behind them, and for how long that holds.
+#[derive(Default)]
+struct Standing<'s> {
+    principals: BTreeMap<&'s str, BTreeSet<&'s Principal>>,
+    /// The latest end of what each principal did.
+    ends: BTreeMap<&'s Principal, Option<Timestamp>>,
+}
+
+impl<'s> Standing<'s> {
+    fn add(&mut self, signer: &'s str, principal: &'s Principal, until: Option<Timestamp>) {
+        self.principals.entry(signer).or_default().insert(principal);
+        let end = self.ends.entry(principal).or_insert(until);
+        // None is no end at all.
+        *end = end.zip(until).map(|(one, other)| one.max(other));
+    }
+
+    /// The signers that make up the quorum, and until when they do.
+    fn reaches(&self, quorum: &SignedBy, stale_at: Timestamp) -> Option<(Vec<String>, Option<Timestamp>)> {
+        let pairs = maximum_matching(&self.principals);
+        if pairs.len() < quorum.needed() {
+            return None;
         }
-        findings.into_iter().collect()
+        let ends = pairs.iter().filter_map(|(_, principal)| self.ends.get(principal).copied().flatten());
+        let valid_until = ends.chain([stale_at]).min();
+        Some((pairs.into_iter().map(|(signer, _)| signer.to_owned()).collect(), valid_until))
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::policy::Needs;
 use crate::reference::{Repository, Tag};
 use crate::time::Timestamp;
 
@@ -62,6 +63,36 @@ impl<T> Collected<T> {
     pub fn not_collected(source: EvidenceSource, now: Timestamp) -> Self {
         let gap = Gap { source, place: String::new(), failure: Failure::NotCollected, detail: String::new() };
         Self { items: Vec::new(), gaps: vec![gap], collected_at: now, stale_at: now.plus(1) }
+    }
+
+    /// The gaps in what was looked for: those of its own kind, [`Failure::NotCollected`], are left out.
+    pub fn unseen(&self) -> impl Iterator<Item = &Gap> {
+        self.gaps.iter().filter(|gap| gap.failure != Failure::NotCollected)
+    }
+
+    /// Which kinds were looked for, seen or not.
+    #[must_use]
+    pub fn sought(&self) -> Needs {
+        let sought = |source| !self.gaps.iter().any(|gap| gap.failure == Failure::NotCollected && gap.source == source);
+        let (signatures, attestations) = (sought(EvidenceSource::Signatures), sought(EvidenceSource::Attestations));
+        Needs { signatures, attestations, ..Needs::default() }
+    }
+
+    /// Whether everything was looked for that `needs` asks for.
+    #[must_use]
+    pub fn covers(&self, needs: Needs) -> bool {
+        let sought = self.sought();
+        (sought.signatures || !needs.signatures) && (sought.attestations || !needs.attestations)
+    }
+}
+
+impl Collected<Attachment> {
+    /// Both together, for as long as both count.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.items.extend(other.items);
+        self.gaps.extend(other.gaps);
+        Self { collected_at: self.collected_at.max(other.collected_at), stale_at: self.stale_at.min(other.stale_at), ..self }
     }
 }
 

@@ -147,7 +147,8 @@ const fn fold(c: char) -> char {
     }
 }
 
-fn folds_to(key: &str, other: &str) -> bool {
+/// Whether Go clients take the two keys for the same.
+pub(crate) fn folds_to(key: &str, other: &str) -> bool {
     if key.is_ascii() && other.is_ascii() {
         return key.eq_ignore_ascii_case(other);
     }

@@ -1,106 +1,139 @@
-//! Tries the policy's keys on a signature. Nothing else chooses a key: no hint, no certificate, no location.
+//! Finds out who made a signature, among those whom the policy names. Nothing else chooses a key or a trust root: no hint, no
+//! certificate, no location.
 
 use std::collections::BTreeSet;
 
+use crate::claim::{Carrier, Claim, Origin, Proof, Says, Sigstore};
 use crate::digest::Digest;
-use crate::key::{KeyAlgorithm, KeyId, PublicKey};
+use crate::key::{KeyAlgorithm, KeyId};
 use crate::limits;
 use crate::message::quote;
-use crate::policy::{Policy, Requirement, Rule, Signer, SignerIdentity, SignerName, TrustedKey};
+use crate::policy::{Policy, Rule, Signer, SignerIdentity};
+use crate::principal::Principal;
 use crate::reference::{Reference, Repository};
-use crate::signature::{Claim, Origin};
+use crate::search::LEEWAY;
+use crate::signature::Vouched;
+use crate::sigstore::CertificateIdentity;
 use crate::time::Timestamp;
+
+mod key;
+mod keyless;
+mod notation;
+
+use key::{NamedKey, keys};
 
 /// What a signature turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Judgement<'p> {
-    /// Valid, by a signer that counts here.
-    Signed {
-        signer: &'p str,
-        key: KeyId,
-        /// When the key ends.
-        until: Option<Timestamp>,
-    },
-    /// None of the keys that the rule names made it.
-    Unknown,
+    /// Valid, by these signers, all of whom count here. Never empty; more than one where identities overlap.
+    Signed(Vec<Signed<'p>>),
+    /// Nobody whom the rule names made it.
+    Unknown(Unknown<'p>),
     /// The first step that failed.
-    Failed(String),
+    Failed {
+        /// What was expected and found.
+        why: String,
+        /// Whose it is, where that is certain.
+        by: Option<Principal>,
+    },
 }
 
-/// A key under its signer's name.
-struct Named<'p> {
-    name: &'p str,
-    signer: &'p Signer,
-    trusted: &'p TrustedKey,
+/// What is known all the same of a signature by nobody who is named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Unknown<'p> {
+    /// Whose certificate it is under each trust root that was tried.
+    identities: Vec<(&'p str, Option<CertificateIdentity>)>,
+    /// The first step that failed with the signer that came nearest.
+    why: Option<String>,
 }
 
-fn keys<'p>((name, signer): (&'p SignerName, &'p Signer)) -> impl Iterator<Item = Named<'p>> {
-    let SignerIdentity::Keys(keys) = &signer.identity;
-    keys.iter().map(move |trusted| Named { name, signer, trusted })
+/// One signer whose signature it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signed<'p> {
+    pub(crate) signer: &'p str,
+    pub(crate) principal: Principal,
+    /// When it was made, by the word of a log or a timestamping authority.
+    pub(crate) at: Option<Timestamp>,
+    /// From then on it no longer counts.
+    pub(crate) until: Option<Timestamp>,
+    /// What failed and is not enforced.
+    pub(crate) warnings: Vec<String>,
 }
 
-/// The keys of one decision.
+/// A signer under its name.
+type Named<'p> = (&'p str, &'p Signer);
+
+/// The signers of one decision.
 pub(crate) struct Judge<'p> {
     policy: &'p Policy,
     rule: &'p Rule,
     repository: &'p Repository,
     now: Timestamp,
-    /// Keys of the signers that the rule names.
+    /// The signers that the rule names.
     named: Vec<Named<'p>>,
+    /// Their keys.
+    keys: Vec<NamedKey<'p>>,
 }
 
 impl<'p> Judge<'p> {
     pub(crate) fn new(policy: &'p Policy, rule: &'p Rule, repository: &'p Repository, now: Timestamp) -> Self {
-        let names: BTreeSet<&String> = rule
-            .requirements
-            .iter()
-            .flat_map(|requirement| match requirement {
-                Requirement::SignedBy(signed_by) => signed_by.signers.as_slice(),
-                Requirement::Allow | Requirement::Deny | Requirement::Digests(_) => &[],
-            })
-            .collect();
-        let named = names.into_iter().filter_map(|name| policy.signers().get_key_value(name)).flat_map(keys).collect();
-        Self { policy, rule, repository, now, named }
+        let names: BTreeSet<&String> = rule.quorums().flat_map(|quorum| &quorum.signers).collect();
+        let named = names.into_iter().filter_map(|name| policy.signers().get_key_value(name));
+        let named: Vec<Named<'p>> = named.map(|(name, signer)| (name.as_str(), signer)).collect();
+        let keys = named.iter().copied().flat_map(keys).collect();
+        Self { policy, rule, repository, now, named, keys }
     }
 
-    /// Tries the keys of the signers that the rule names.
-    pub(crate) fn judge(&self, claim: &Claim<'_>) -> Judgement<'p> {
-        self.try_keys(&self.named, claim)
+    /// Looks for its maker among the signers that the rule names.
+    pub(crate) fn judge(&self, claim: &Claim<'_>, vouched: Vouched<'_>) -> Judgement<'p> {
+        match &claim.proof {
+            Proof::Sigstore(proof) => match self.try_keys(&self.keys, claim, proof, vouched) {
+                Judgement::Unknown(unknown) => self.try_identities(&self.named, claim, proof, vouched, unknown),
+                known @ (Judgement::Signed(_) | Judgement::Failed { .. }) => known,
+            },
+            Proof::Notation { envelope, media_type } => self.try_notation(&self.named, claim, (envelope, media_type), vouched),
+        }
     }
 
-    /// What to say of a claim that no named key made. For a denial (`explain`), some keys of the policy's other signers are
-    /// tried, to say who did sign.
-    pub(crate) fn unknown(&self, claim: &Claim<'_>, explain: bool) -> Judgement<'p> {
-        let is_named = |name: &str| self.named.iter().any(|named| named.name == name);
+    /// What to say of a claim that nobody made whom the rule names. For a denial (`explain`), some of the policy's other signers and
+    /// trust roots are tried, to say who did sign.
+    pub(crate) fn unknown(&self, claim: &Claim<'_>, vouched: Vouched<'_>, unknown: Unknown<'p>, explain: bool) -> Judgement<'p> {
+        let is_named = |name: &str| self.named.iter().any(|(named, _)| *named == name);
         let others = self.policy.signers().iter().filter(|(name, _)| explain && !is_named(name));
-        let others: Vec<_> = others.flat_map(keys).take(limits::OTHER_KEYS).collect();
-        match self.try_keys(&others, claim) {
-            Judgement::Unknown => Judgement::Failed(self.whose(claim)),
-            known @ (Judgement::Signed { .. } | Judgement::Failed(_)) => known,
+        let others: Vec<Named<'p>> = others.map(|(name, signer)| (name.as_str(), signer)).take(limits::OTHER_SIGNERS).collect();
+        match &claim.proof {
+            Proof::Sigstore(proof) => {
+                let keys: Vec<_> = others.iter().copied().flat_map(keys).take(limits::OTHER_KEYS).collect();
+                let tried = match self.try_keys(&keys, claim, proof, vouched) {
+                    Judgement::Unknown(_) => self.try_identities(&others, claim, proof, vouched, unknown),
+                    known @ (Judgement::Signed(_) | Judgement::Failed { .. }) => known,
+                };
+                match tried {
+                    Judgement::Unknown(unknown) if explain => self.who(proof, vouched, unknown),
+                    Judgement::Unknown(unknown) => Judgement::Failed { why: unknown.why.unwrap_or_else(|| self.whose(proof)), by: None },
+                    known @ (Judgement::Signed(_) | Judgement::Failed { .. }) => known,
+                }
+            }
+            Proof::Notation { envelope, media_type } => match self.try_notation(&others, claim, (envelope, media_type), vouched) {
+                Judgement::Unknown(other) => {
+                    let nobody = || "a Notation signature, and the rule names no Notation signer".to_owned();
+                    Judgement::Failed { why: unknown.why.or(other.why).unwrap_or_else(nobody), by: None }
+                }
+                known @ (Judgement::Signed(_) | Judgement::Failed { .. }) => known,
+            },
         }
     }
 
-    fn try_keys(&self, keys: &[Named<'p>], claim: &Claim<'_>) -> Judgement<'p> {
-        let made_it = |key: &PublicKey| key.verify(&claim.message, &claim.signature);
-        match keys.iter().find(|named| made_it(&named.trusted.key)) {
-            Some(named) => self.check(named, claim),
-            None => Judgement::Unknown,
-        }
-    }
-
-    /// What must hold beside the signature itself.
-    fn check(&self, named: &Named<'p>, claim: &Claim<'_>) -> Judgement<'p> {
-        let Named { name, signer, trusted } = named;
-        let key = trusted.key.id();
-        if let Some(until) = trusted.until.filter(|until| self.now >= *until) {
-            return Judgement::Failed(format!("by {name} with key {}, which counts only until {until}", key.short()));
-        }
+    /// What must hold beside the signature itself, which was made at `at` where that is known.
+    fn check(&self, signer: &Signer, claim: &Claim<'_>, at: Option<Timestamp>) -> Result<(), String> {
         if !signer.images.is_empty() && !signer.images.iter().any(|images| images.matches(self.repository)) {
-            return Judgement::Failed(format!("by {name} (key {}), who does not count for {}", key.short(), self.repository));
+            return Err(format!("who does not count for {}", self.repository));
         }
-        match self.check_name(claim.docker_reference.as_deref()) {
-            Ok(()) => Judgement::Signed { signer: name, key, until: trusted.until },
-            Err(why) => Judgement::Failed(format!("by {name} (key {}), {why}", key.short())),
+        match &claim.says {
+            // Of attestations the newest counts, so one of the future is not left out but denied as such.
+            Says::Attestation(_) => Ok(()),
+            Says::Approval { .. } if at.is_some_and(|at| at > self.now.plus(LEEWAY)) => Err("but dated in the future".to_owned()),
+            Says::Approval { docker_reference } => self.check_name(docker_reference.as_deref()),
         }
     }
 
@@ -120,22 +153,32 @@ impl<'p> Judge<'p> {
         }
     }
 
-    fn whose(&self, claim: &Claim<'_>) -> String {
-        let named = |id: Digest| self.named.iter().map(|named| named.trusted.key.id()).find(|key| key.digest() == id);
-        match claim.origin {
-            Origin::Certificate => "keyless certificate: not supported in this version".to_owned(),
+    fn whose(&self, proof: &Sigstore<'_>) -> String {
+        let named = |id: Digest| self.keys.iter().map(|named| named.trusted.key.id()).find(|key| key.digest() == id);
+        match proof.origin {
+            Origin::Certificate if self.named.iter().any(|(_, signer)| matches!(signer.identity, SignerIdentity::Keyless(_))) => {
+                "a keyless signature by none of the identities that the rule names".to_owned()
+            }
+            Origin::Certificate => "a keyless signature, and the rule names no keyless identity".to_owned(),
             Origin::Key(id) => match named(id) {
-                Some(key) => format!("the signature is not valid for key {}, which it names{}", key.short(), self.prehashed(claim)),
+                Some(key) => format!("the signature is not valid for key {}, which it names{}", key.short(), self.prehashed(proof)),
                 None => format!("by a key that the rule does not name (it names {})", KeyId::of(id).short()),
             },
-            Origin::Unknown => format!("not valid for any key that the rule names{}", self.prehashed(claim)),
+            Origin::Unknown => format!("not valid for any key that the rule names{}", self.prehashed(proof)),
         }
     }
 
     /// `cosign sign` with an Ed25519 key makes Ed25519ph signatures, which cosign's own `verify --key` does not accept
     /// (sigstore/cosign#4050; measured with 3.1). Who meets one should learn it.
-    fn prehashed(&self, claim: &Claim<'_>) -> &'static str {
-        let has_ed25519 = self.named.iter().any(|named| named.trusted.key.algorithm() == KeyAlgorithm::Ed25519);
-        if has_ed25519 && claim.signature.len() == 64 { " (Ed25519ph, as cosign signs with Ed25519 keys, is not supported)" } else { "" }
+    fn prehashed(&self, proof: &Sigstore<'_>) -> &'static str {
+        let has_ed25519 = self.keys.iter().any(|named| named.trusted.key.algorithm() == KeyAlgorithm::Ed25519);
+        if has_ed25519 && proof.signature.len() == 64 { " (Ed25519ph, as cosign signs with Ed25519 keys, is not supported)" } else { "" }
+    }
+}
+
+impl Sigstore<'_> {
+    /// In a bundle with a certificate the key is whatever the certificate says: no policy key is tried on it (V3).
+    const fn is_by_certificate_only(&self) -> bool {
+        matches!((&self.carrier, self.origin), (Carrier::Bundle(_), Origin::Certificate))
     }
 }

@@ -15,6 +15,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod bundle;
+mod claim;
 pub mod classify;
 pub mod digest;
 pub mod dsse;
@@ -31,6 +32,8 @@ mod message;
 pub mod notation;
 pub mod pattern;
 pub mod policy;
+mod predicate;
+pub mod principal;
 mod quorum;
 pub mod reference;
 mod search;
@@ -50,9 +53,10 @@ pub use key::{KeyAlgorithm, KeyError, KeyId, PublicKey};
 pub use manifest::{Descriptor, ImageManifest, Index, Manifest, ManifestError, Platform};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{
-    Mode, Needs, Policy, PolicyError, PolicyParts, Quorum, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, SignerName,
-    TrustedKey,
+    AttestationType, Attested, Claim, Condition, IdentityMatcher, KeylessIdentity, Mode, Needs, Pointer, Policy, PolicyError, PolicyParts,
+    Quorum, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, SignerName, TextMatcher, TrustedKey,
 };
+pub use principal::Principal;
 pub use reference::{ManifestReference, Reference, ReferenceError, Repository, Tag};
 pub use time::Timestamp;
-pub use verdict::{Admission, Denial, Finding, FindingOutcome, Reason, Satisfied, SignatureForm, Verdict};
+pub use verdict::{Admission, Denial, Finding, FindingKind, FindingOutcome, Reason, Satisfied, SignatureForm, Verdict};

@@ -19,6 +19,8 @@ pub const ATTACHMENTS: usize = 64;
 pub const SIGNATURES: usize = 128;
 /// Keys of signers that a rule does not name which are tried on a signature, only to say in a denial whose it is.
 pub const OTHER_KEYS: usize = 16;
+/// Signers that a rule does not name which are tried on a signature, likewise.
+pub const OTHER_SIGNERS: usize = 64;
 /// Characters of untrusted text that a message repeats in one place.
 pub const QUOTED: usize = 80;
 /// Children of an index. The widest official images have under 40 with attestation manifests (Kyverno CVE-2023-42813).
@@ -74,3 +76,11 @@ pub const TIMESTAMP_BYTES: usize = 64 * 1024;
 pub const PROOF_HASHES: usize = 64;
 /// Signatures of a checkpoint: the log's, and those of its witnesses. The bound of Go's `note` package is 100.
 pub const CHECKPOINT_SIGNATURES: usize = 100;
+/// Bytes of a regular expression over identities. GitHub's longest useful identities stay under 300.
+pub const REGEXP_BYTES: usize = 2_048;
+/// Bytes that a compiled regular expression may take; the `regex` crate's own bound is 10 MiB, its matching time linear.
+pub const REGEXP_COMPILED_BYTES: usize = 1024 * 1024;
+/// Bytes of a certificate's subject, or of another identity, that are compared (CVE-2023-25656: hostile names).
+pub const IDENTITY_BYTES: usize = 4_096;
+/// Levels of `any-of` inside `any-of`.
+pub const ANY_OF_DEPTH: usize = 4;

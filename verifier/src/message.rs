@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::evaluate::age;
 use crate::evidence::Gap;
 use crate::limits;
-use crate::policy::{Quorum, Requirement, SignedBy};
-use crate::verdict::{Admission, Denial, Finding, FindingOutcome, Reason, Verdict};
+use crate::policy::{Attested, Quorum, Requirement, SignedBy};
+use crate::verdict::{Admission, Denial, Finding, FindingKind, FindingOutcome, Reason, Verdict};
 
 /// Characters of a policy's rule or requirement that a line repeats.
 const POLICY_TEXT: usize = 120;
@@ -19,12 +20,26 @@ const PROBLEM: usize = 240;
 const FAILURES: usize = 3;
 
 impl fmt::Display for SignedBy {
+    /// The quorum alone: `any of ci, qa`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.signers.join(", ");
         match self.quorum {
-            Quorum::Any => write!(f, "signed-by any of {names}"),
-            Quorum::All => write!(f, "signed-by all of {names}"),
-            Quorum::Threshold(threshold) => write!(f, "signed-by {threshold} of {names}"),
+            Quorum::Any => write!(f, "any of {names}"),
+            Quorum::All => write!(f, "all of {names}"),
+            Quorum::Threshold(threshold) => write!(f, "{threshold} of {names}"),
+        }
+    }
+}
+
+impl fmt::Display for Attested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attested {} by {}", self.kind, self.by)?;
+        for (index, condition) in self.conditions.iter().enumerate() {
+            write!(f, "{} {condition}", if index == 0 { " where" } else { " and" })?;
+        }
+        match self.max_age {
+            Some(seconds) => write!(f, ", at most {} old", age(seconds)),
+            None => Ok(()),
         }
     }
 }
@@ -35,13 +50,18 @@ impl fmt::Display for Requirement {
             Self::Allow => f.write_str("allow"),
             Self::Deny => f.write_str("deny"),
             Self::Digests(digests) => write!(f, "digests ({} listed)", digests.len()),
-            Self::SignedBy(signed_by) => signed_by.fmt(f),
+            Self::SignedBy(signed_by) => write!(f, "signed-by {signed_by}"),
+            Self::Attested(attested) => attested.fmt(f),
+            Self::AnyOf(branches) => {
+                let branch = |all: &Vec<Self>| all.iter().map(Self::to_string).collect::<Vec<_>>().join(" and ");
+                f.write_str(&branches.iter().map(branch).collect::<Vec<_>>().join(", or "))
+            }
         }
     }
 }
 
 /// `text` in printable ASCII, at most `limit` characters.
-fn ascii(text: &str, limit: usize) -> String {
+pub(crate) fn ascii(text: &str, limit: usize) -> String {
     let mut out: String = text.chars().take(limit).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
     if text.chars().nth(limit).is_some() {
         out.truncate(limit.saturating_sub(3));
@@ -65,13 +85,23 @@ pub(crate) fn summary(findings: &[&Finding]) -> String {
     let mut valid = BTreeSet::new();
     let mut failed = BTreeSet::new();
     for finding in findings {
+        let what = match finding.kind {
+            FindingKind::Signature | FindingKind::Unread => "a valid signature",
+            FindingKind::Attestation { .. } => "a valid attestation",
+        };
         match &finding.outcome {
-            FindingOutcome::Verified { signer, key } => valid.insert(format!("a valid signature by {signer} (key {})", key.short())),
-            FindingOutcome::Failed { why } => failed.insert(format!("{}: {why}", finding.location.name())),
+            FindingOutcome::Verified { signers, by, .. } => valid.insert(format!("{what} by {} ({by})", signers.join(", "))),
+            FindingOutcome::Failed { why, .. } => failed.insert(format!("{}: {why}", finding.location.name())),
         };
     }
-    let more = (valid.len() + failed.len()).saturating_sub(FAILURES);
-    let mut parts: Vec<String> = valid.into_iter().chain(failed).take(FAILURES).collect();
+    few(valid.into_iter().chain(failed))
+}
+
+/// The first few of several things, and how many more there are.
+pub(crate) fn few(all: impl Iterator<Item = String>) -> String {
+    let mut parts: Vec<String> = all.collect();
+    let more = parts.len().saturating_sub(FAILURES);
+    parts.truncate(FAILURES);
     if more > 0 {
         parts.push(format!("and {more} more"));
     }
@@ -129,29 +159,17 @@ impl Denial {
         format!("{head}{}{tail}{see}", ascii(&found, room))
     }
 
-    /// The exit code of a command that ends with this denial (DESIGN §8): 10 unsigned, 12 signatures that do not satisfy, 22
-    /// another reason or several, 75 evidence missing (try again).
+    /// The exit code of a command that ends with this denial (DESIGN §8): 10 unsigned or unattested, 12 signatures or attestations
+    /// by others, 22 another reason or several, 75 evidence missing (try again).
     #[must_use]
     pub fn outcome_code(&self) -> u8 {
-        let code = |reason: &Reason| match reason {
-            Reason::Unsigned { .. } => 10,
-            Reason::SignaturesDoNotSatisfy { .. } => 12,
-            Reason::EvidenceMissing { .. } => 75,
-            Reason::NoRule | Reason::DeniedByRule | Reason::DigestNotListed { .. } | Reason::BadManifest { .. } => 22,
-        };
-        let codes: BTreeSet<u8> = self.reasons.iter().map(code).collect();
-        // What is denied for good is not mended by trying again.
-        let lasting: Vec<u8> = codes.iter().copied().filter(|code| *code != 75).collect();
-        match (&*lasting, codes.contains(&75)) {
-            ([one], _) => *one,
-            ([], true) => 75,
-            (_, _) => 22,
-        }
+        code(&self.reasons)
     }
 
     fn parts(&self, reason: &Reason) -> Parts {
         let Self { repository, digest, .. } = self;
         let sign = || format!("cosign sign --key <key> {repository}@{digest}");
+        let attest = || format!("cosign attest --key <key> --type <type> --predicate <file> {repository}@{digest}");
         let parts = |expected: &str, found: String, mend: String| Parts { expected: expected.to_owned(), found, mend };
         match reason {
             Reason::NoRule => {
@@ -165,11 +183,31 @@ impl Denial {
                 digest.to_string(),
                 "pull a listed digest, or add this one to the rule's digests".to_owned(),
             ),
-            Reason::Unsigned { expected } => parts(expected, "no signature in referrers API, fallback tag or .sig tag".to_owned(), sign()),
+            Reason::Unsigned { expected, attested } => {
+                let but = few(attested.iter().map(|kind| format!("; an attestation of type {}, which is not an approval", quote(kind))));
+                parts(expected, format!("no signature in referrers API, fallback tag or .sig tag{but}"), sign())
+            }
             Reason::SignaturesDoNotSatisfy { expected, by, found } => {
-                let by = if by.is_empty() { String::new() } else { format!("signed by {} only", by.join(", ")) };
-                let both = [by, found.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
-                parts(expected, both, format!("sign with a key that the rule names: {}", sign()))
+                parts(expected, only(by, "signed", found), format!("sign with a key that the rule names: {}", sign()))
+            }
+            Reason::Unattested { expected, found } => {
+                let found = if found.is_empty() { String::new() } else { format!("; {found}") };
+                parts(expected, format!("no such attestation in referrers API, fallback tag or .att tag{found}"), attest())
+            }
+            Reason::AttestationsDoNotSatisfy { expected, by, found } => {
+                parts(expected, only(by, "attested", found), format!("attest as a signer that the rule names: {}", attest()))
+            }
+            Reason::AttestationSaysOtherwise { expected, found } => {
+                parts(expected, found.clone(), "build the image as the rule asks, or change the rule's `where`".to_owned())
+            }
+            Reason::AttestationOutOfTime { expected, found } => {
+                parts(expected, found.clone(), format!("attest anew, with a log entry or timestamp: {}", attest()))
+            }
+            Reason::NoAlternative { expected, alternatives } => {
+                let each: Vec<Parts> = alternatives.iter().map(|reason| self.parts(reason)).collect();
+                let found = each.iter().map(|parts| parts.found.as_str()).collect::<Vec<_>>().join(", and ");
+                let mend = each.into_iter().next().map_or_else(String::new, |parts| parts.mend);
+                parts(expected, found, mend)
             }
             Reason::EvidenceMissing { expected, gaps } => {
                 parts(expected, gaps_in_words(gaps), "try again; if it lasts, check that the gate reaches the registry".to_owned())
@@ -178,6 +216,38 @@ impl Denial {
                 parts("a manifest with one meaning", format!("{digest}: {problem}"), "build and push the image again".to_owned())
             }
         }
+    }
+}
+
+/// Who did it of those who should have, and what else there is.
+fn only(by: &[String], did: &str, found: &str) -> String {
+    let by = if by.is_empty() { String::new() } else { format!("{did} by {} only", by.join(", ")) };
+    [by, found.to_owned()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// The one code of several reasons.
+fn code(reasons: &[Reason]) -> u8 {
+    let one = |reason: &Reason| match reason {
+        Reason::Unsigned { .. } | Reason::Unattested { .. } => 10,
+        Reason::SignaturesDoNotSatisfy { .. } | Reason::AttestationsDoNotSatisfy { .. } => 12,
+        Reason::EvidenceMissing { .. } => 75,
+        // One alternative is enough.
+        Reason::NoAlternative { .. } if reason.may_pass() => 75,
+        Reason::NoAlternative { alternatives, .. } => code(alternatives),
+        Reason::NoRule
+        | Reason::DeniedByRule
+        | Reason::DigestNotListed { .. }
+        | Reason::AttestationSaysOtherwise { .. }
+        | Reason::AttestationOutOfTime { .. }
+        | Reason::BadManifest { .. } => 22,
+    };
+    let codes: BTreeSet<u8> = reasons.iter().map(one).collect();
+    // What is denied for good is not mended by trying again.
+    let lasting: Vec<u8> = codes.iter().copied().filter(|code| *code != 75).collect();
+    match (&*lasting, codes.contains(&75)) {
+        ([one], _) => *one,
+        ([], true) => 75,
+        (_, _) => 22,
     }
 }
 

@@ -3,14 +3,30 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::key::{KeyId, PublicKey};
-use crate::pattern::Pattern;
+use crate::key::KeyId;
 use crate::reference::Repository;
-use crate::time::Timestamp;
+use crate::sigstore::TrustRoot;
+
+mod attestation;
+mod error;
+mod requirement;
+mod rule;
+mod signer;
+mod text;
+
+pub use attestation::{AttestationType, Attested, Condition, Pointer};
+pub use error::PolicyError;
+pub use requirement::{Quorum, Requirement, SignedBy};
+pub use rule::Rule;
+pub use signer::{
+    Claim, GITHUB_ISSUER, IdentityMismatch, KeylessIdentity, PUBLIC_ROOT, Signer, SignerIdentity, SignerName, TrustRootName, TrustedKey,
+};
+pub use text::{IdentityMatcher, Regexp, RegexpError, TextMatcher};
 
 /// Hash over the policy file and every file that it names. Part of each verdict's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,149 +48,72 @@ pub enum Mode {
     Audit,
 }
 
-/// Name of a signer in the policy, for example `ci`.
-pub type SignerName = String;
-
-/// Somebody whose signature counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signer {
-    /// How the signer is recognised.
-    pub identity: SignerIdentity,
-    /// The repositories in which this signer counts; empty means all.
-    pub images: Vec<Pattern>,
-}
-
-/// How a signer is recognised. Keyless identities and Notation trust stores become further variants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SignerIdentity {
-    /// Any one of these public keys. Never empty.
-    Keys(Vec<TrustedKey>),
-}
-
-/// A public key, and how long it counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrustedKey {
-    /// The key.
-    pub key: PublicKey,
-    /// From this time on signatures by the key no longer count. (A key without a log has no provable signing time.)
-    pub until: Option<Timestamp>,
-}
-
-/// How many of the named signers must have signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Quorum {
-    /// At least one.
-    Any,
-    /// Each of them, by distinct principals.
-    All,
-    /// At least this many, by distinct principals. At least 1, at most the number of signers.
-    Threshold(usize),
-}
-
-/// `signed-by`: a quorum over named signers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedBy {
-    /// How many.
-    pub quorum: Quorum,
-    /// Of whom. Never empty, no name twice.
-    pub signers: Vec<SignerName>,
-}
-
-/// One condition of a rule. All of a rule's requirements must hold. Attestations, scan status, contents and age become
-/// further variants; matches over this type have no `_` arm, so the compiler lists what a new one touches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Requirement {
-    /// Admits without evidence, and shows as such everywhere.
-    Allow,
-    /// Denies always.
-    Deny,
-    /// The digest, or the digest of an index that lists it, is one of these. Never empty.
-    Digests(BTreeSet<Digest>),
-    /// Signatures.
-    SignedBy(SignedBy),
-}
-
-/// What a rule demands of the images that it matches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// The images. The pattern's text is the rule's name in messages.
-    pub pattern: Pattern,
-    /// Whether a denial is enforced.
-    pub mode: Mode,
-    /// The conditions, all of which must hold. Never empty.
-    pub requirements: Vec<Requirement>,
-    /// Names that a signature may carry for these images. Empty: the name inside a signature is ignored, as cosign's
-    /// specification says.
-    pub signed_as: Vec<Pattern>,
-}
-
 /// The parts of a policy, before [`Policy::new`] has checked them.
 #[derive(Debug, Clone)]
 pub struct PolicyParts {
     /// Hash over all files that the policy was read from.
     pub revision: Revision,
+    /// Instances of Sigstore beside the public one, by name.
+    pub trust_roots: BTreeMap<TrustRootName, TrustRoot>,
     /// The signers by name.
     pub signers: BTreeMap<SignerName, Signer>,
+    /// What is demanded of every image that some rule matches, beside what the rule demands.
+    pub baseline: Vec<Requirement>,
     /// The rules, in any order. (A rule with several patterns in the file becomes several of these.)
     pub rules: Vec<Rule>,
 }
 
-/// Why parts make no policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// Two rules for one pattern.
-    #[error("two rules match {pattern}: merge them")]
-    DuplicateRule {
-        /// The pattern.
-        pattern: String,
-    },
-    /// A rule names a signer that is not defined.
-    #[error("rule {pattern} names the signer {signer:?}, which is not defined under `signers`")]
-    UnknownSigner {
-        /// The rule.
-        pattern: String,
-        /// The name.
-        signer: SignerName,
-    },
-    /// A list that must name something is empty, or `allow`/`deny` stands beside other requirements.
-    #[error("rule {pattern}: {problem}")]
-    Rule {
-        /// The rule.
-        pattern: String,
-        /// What is wrong, and how to mend it.
-        problem: String,
-    },
-    /// One key under two names would let one person count twice.
-    #[error("signers {first:?} and {second:?} hold the same key {key}: one key under two names is an error")]
-    SharedKey {
-        /// One name.
-        first: SignerName,
-        /// The other.
-        second: SignerName,
-        /// The key.
-        key: KeyId,
-    },
-    /// A signer without keys.
-    #[error("signer {signer:?} has no key")]
-    NoKey {
-        /// The name.
-        signer: SignerName,
-    },
-}
+/// Name of the baseline where messages name a rule.
+const BASELINE: &str = "baseline";
 
 /// Which evidence a rule reads, so that nothing else is collected (Docker Hub counts requests).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
     /// Signatures, of the subject or of an index above it.
     pub signatures: bool,
-    /// The indexes that list the subject (for signatures and digest lists).
+    /// Attestations, likewise.
+    pub attestations: bool,
+    /// The indexes that list the subject (for signatures, attestations and digest lists).
     pub parents: bool,
+}
+
+impl Needs {
+    /// Whether anything that is attached to a manifest is read.
+    #[must_use]
+    pub const fn attachments(self) -> bool {
+        self.signatures || self.attestations
+    }
+
+    /// What either asks for.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self {
+            signatures: self.signatures || other.signatures,
+            attestations: self.attestations || other.attestations,
+            parents: self.parents || other.parents,
+        }
+    }
+
+    /// What `rule` reads.
+    fn of(rule: &Rule) -> Self {
+        let mut needs = Self::default();
+        for requirement in rule.all_requirements() {
+            match requirement {
+                Requirement::Allow | Requirement::Deny | Requirement::AnyOf(_) => {}
+                Requirement::Digests(_) => needs.parents = true,
+                Requirement::SignedBy(_) => (needs.signatures, needs.parents) = (true, true),
+                Requirement::Attested(_) => (needs.attestations, needs.parents) = (true, true),
+            }
+        }
+        needs
+    }
 }
 
 /// A checked trust policy.
 #[derive(Debug, Clone)]
 pub struct Policy {
     revision: Revision,
+    trust_roots: BTreeMap<TrustRootName, TrustRoot>,
     signers: BTreeMap<SignerName, Signer>,
     rules: Vec<Rule>,
     /// Literal prefix → indexes into `rules`, narrowest reach first.
@@ -187,18 +126,23 @@ impl Policy {
     /// # Errors
     /// Every problem that there is, not only the first.
     pub fn new(parts: PolicyParts) -> Result<Self, Vec<PolicyError>> {
-        let PolicyParts { revision, signers, rules } = parts;
+        let PolicyParts { revision, trust_roots, signers, baseline, mut rules } = parts;
         let mut errors = Vec::new();
-        check_signers(&signers, &mut errors);
+        check_signers(&signers, &trust_roots, &mut errors);
+        rule::Check { name: BASELINE, signers: &signers, errors: &mut errors }.baseline(&baseline);
         let mut patterns = BTreeSet::new();
         for rule in &rules {
-            check_rule(rule, &signers, &mut errors);
+            rule::Check { name: &rule.pattern.to_string(), signers: &signers, errors: &mut errors }.rule(&rule.requirements);
             if !patterns.insert(rule.pattern.clone()) {
                 errors.push(PolicyError::DuplicateRule { pattern: rule.pattern.to_string() });
             }
         }
         if !errors.is_empty() {
             return Err(errors);
+        }
+        for rule in rules.iter_mut().filter(|rule| !rule.requirements.contains(&Requirement::Deny)) {
+            let more: Vec<_> = baseline.iter().filter(|requirement| !rule.requirements.contains(requirement)).cloned().collect();
+            rule.requirements.extend(more);
         }
         let mut by_literal: HashMap<Box<str>, Vec<usize>> = HashMap::new();
         for (index, rule) in rules.iter().enumerate() {
@@ -207,14 +151,14 @@ impl Policy {
         for indexes in by_literal.values_mut() {
             indexes.sort_by_key(|i| std::cmp::Reverse(rules[*i].pattern.precedence()));
         }
-        Ok(Self { revision, signers, rules, by_literal })
+        Ok(Self { revision, trust_roots, signers, rules, by_literal })
     }
 
     /// The policy without any rule, which denies everything.
     #[must_use]
     pub fn deny_all() -> Self {
         let revision = Revision(Digest::sha256(b"sealgate: no policy"));
-        Self { revision, signers: BTreeMap::new(), rules: Vec::new(), by_literal: HashMap::new() }
+        Self { revision, trust_roots: BTreeMap::new(), signers: BTreeMap::new(), rules: Vec::new(), by_literal: HashMap::new() }
     }
 
     /// Hash over all files that the policy was read from.
@@ -246,6 +190,21 @@ impl Policy {
         self.signers.get(name)
     }
 
+    /// The trust root called `name`; [`PUBLIC_ROOT`] is the embedded one. Only a policy chooses among them, never an image (V32).
+    #[must_use]
+    pub fn trust_root(&self, name: &str) -> Option<&TrustRoot> {
+        static PUBLIC: OnceLock<Option<TrustRoot>> = OnceLock::new();
+        match self.trust_roots.get(name) {
+            None if name == PUBLIC_ROOT => PUBLIC.get_or_init(|| TrustRoot::public().ok()).as_ref(),
+            found => found,
+        }
+    }
+
+    /// The names of all trust roots.
+    pub fn trust_roots(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(PUBLIC_ROOT).chain(self.trust_roots.keys().map(String::as_str).filter(|name| *name != PUBLIC_ROOT))
+    }
+
     /// All signers by name.
     #[must_use]
     pub const fn signers(&self) -> &BTreeMap<SignerName, Signer> {
@@ -261,74 +220,31 @@ impl Policy {
     /// Which evidence the decision on `repository` will read.
     #[must_use]
     pub fn needs(&self, repository: &Repository) -> Needs {
-        let mut needs = Needs::default();
-        for requirement in self.rule_for(repository).into_iter().flat_map(|rule| &rule.requirements) {
-            match requirement {
-                Requirement::Allow | Requirement::Deny => {}
-                Requirement::Digests(_) => needs.parents = true,
-                Requirement::SignedBy(_) => {
-                    needs.signatures = true;
-                    needs.parents = true;
-                }
-            }
-        }
-        needs
+        self.rule_for(repository).map(Needs::of).unwrap_or_default()
     }
 }
 
-fn check_signers(signers: &BTreeMap<SignerName, Signer>, errors: &mut Vec<PolicyError>) {
+fn check_signers(signers: &BTreeMap<SignerName, Signer>, trust_roots: &BTreeMap<TrustRootName, TrustRoot>, errors: &mut Vec<PolicyError>) {
     let mut owners: BTreeMap<KeyId, &SignerName> = BTreeMap::new();
     for (name, signer) in signers {
-        let SignerIdentity::Keys(keys) = &signer.identity;
-        if keys.is_empty() {
-            errors.push(PolicyError::NoKey { signer: name.clone() });
+        match &signer.identity {
+            SignerIdentity::Keys(keys) | SignerIdentity::LoggedKeys { keys, .. } if keys.is_empty() => {
+                errors.push(PolicyError::NoKey { signer: name.clone() });
+            }
+            SignerIdentity::Keyless(keyless)
+                if keyless.issuer == GITHUB_ISSUER && !keyless.claims.contains_key(&Claim::SourceRepository) =>
+            {
+                errors.push(PolicyError::AnySource { signer: name.clone() });
+            }
+            SignerIdentity::Keys(_) | SignerIdentity::LoggedKeys { .. } | SignerIdentity::Keyless(_) | SignerIdentity::Notation(_) => {}
         }
-        for trusted in keys {
+        if let Some(trust_root) = signer.identity.trust_root().filter(|root| *root != PUBLIC_ROOT && !trust_roots.contains_key(*root)) {
+            errors.push(PolicyError::UnknownTrustRoot { signer: name.clone(), trust_root: trust_root.to_owned() });
+        }
+        for trusted in signer.identity.keys() {
             let key = trusted.key.id();
             if let Some(first) = owners.insert(key, name) {
                 errors.push(PolicyError::SharedKey { first: first.clone(), second: name.clone(), key });
-            }
-        }
-    }
-}
-
-fn check_rule(rule: &Rule, signers: &BTreeMap<SignerName, Signer>, errors: &mut Vec<PolicyError>) {
-    let pattern = rule.pattern.to_string();
-    let mut problem = |problem: &str| errors.push(PolicyError::Rule { pattern: pattern.clone(), problem: problem.to_owned() });
-    if rule.requirements.is_empty() {
-        problem("`require` is empty: write [allow] to admit without evidence, or [deny]");
-    }
-    let fixed = rule.requirements.iter().filter(|r| matches!(r, Requirement::Allow | Requirement::Deny)).count();
-    if fixed > 0 && rule.requirements.len() > 1 {
-        problem("`allow` and `deny` stand alone: remove them or the other requirements");
-    }
-    for requirement in &rule.requirements {
-        match requirement {
-            Requirement::Allow | Requirement::Deny => {}
-            Requirement::Digests(digests) => {
-                if digests.is_empty() {
-                    problem("`digests` is empty: name at least one digest");
-                }
-            }
-            Requirement::SignedBy(signed_by) => {
-                if signed_by.signers.is_empty() {
-                    problem("`signed-by` names no signer: name at least one");
-                }
-                if let Quorum::Threshold(threshold) = signed_by.quorum
-                    && !(1..=signed_by.signers.len()).contains(&threshold)
-                {
-                    problem("`threshold` must be at least 1 and at most the number of signers in `of`");
-                }
-                if signed_by.signers.iter().collect::<BTreeSet<_>>().len() != signed_by.signers.len() {
-                    problem("`signed-by` names a signer twice");
-                }
-            }
-        }
-    }
-    for requirement in &rule.requirements {
-        if let Requirement::SignedBy(signed_by) = requirement {
-            for signer in signed_by.signers.iter().filter(|name| !signers.contains_key(*name)) {
-                errors.push(PolicyError::UnknownSigner { pattern: pattern.clone(), signer: signer.clone() });
             }
         }
     }

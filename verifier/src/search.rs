@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use crate::claim::Claim;
 use crate::digest::Digest;
 use crate::evidence::{Attachment, Collected, EvidenceSource, Failure, Gap, Location};
 use crate::limits;
-use crate::signature::{self, Claim, Layers, Vouched};
+use crate::signature::{self, Layers, Vouched};
 use crate::time::Timestamp;
 use crate::verdict::SignatureForm;
 
 /// Seconds by which a collection may lie in the future: clocks of several hosts differ (F24).
-const LEEWAY: i64 = 60;
+pub(crate) const LEEWAY: i64 = 60;
 
 /// What is left to open and check in one decision.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(crate) struct Candidate<'a> {
     /// Where its attachment was found. Never empty.
     pub(crate) places: BTreeSet<Location>,
     pub(crate) attachment: Digest,
+    pub(crate) layer: Option<Digest>,
     pub(crate) form: SignatureForm,
     pub(crate) claim: Result<Claim<'a>, String>,
 }
@@ -141,7 +143,7 @@ impl<'a> Search<'a> {
         budget.attachments = budget.attachments.saturating_sub(1);
         for (found, places) in &group.bad {
             let claim = Err(format!("the manifest's bytes are those of {found}"));
-            self.candidates.push(Candidate { places: places.clone(), attachment: digest, form: SignatureForm::Other, claim });
+            self.candidates.push(Candidate { places: places.clone(), attachment: digest, layer: None, form: SignatureForm::Other, claim });
         }
         let Some((manifest, places)) = &group.good else {
             return;
@@ -157,7 +159,8 @@ impl<'a> Search<'a> {
             self.gaps.insert(Gap { source: EvidenceSource::Signatures, place, failure: Failure::Truncated, detail });
         }
         for opened in contents.opened {
-            let candidate = Candidate { places: places.clone(), attachment: digest, form: opened.form, claim: opened.claim };
+            let candidate =
+                Candidate { places: places.clone(), attachment: digest, layer: opened.layer, form: opened.form, claim: opened.claim };
             self.candidates.push(candidate);
         }
     }

@@ -1,6 +1,6 @@
 //! From an attachment's raw bytes to the signatures in it.
 //!
-//! What comes out is a claim: this signature, over these bytes, vouches for the digest in question. Everything that can be
+//! What comes out is a [`Claim`]: this signature, over these bytes, speaks of the digest in question. Everything that can be
 //! checked without a key has been checked; the key has not. Where an attachment was found changes nothing here.
 
 use std::borrow::Cow;
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::bundle::{Bundle, Content, Material};
+use crate::claim::{Attestation, Carrier, Claim, Origin, Proof, Says, Sigstore};
 use crate::digest::{Algorithm, Digest};
 use crate::dsse::Envelope;
 use crate::encoding;
@@ -27,33 +28,11 @@ pub(crate) struct Vouched<'a> {
     pub(crate) manifest: &'a Bytes,
 }
 
-/// A signature that vouches for the right digest, if a key can be found that made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Claim<'a> {
-    /// The bytes that are signed.
-    pub(crate) message: Cow<'a, [u8]>,
-    /// The signature.
-    pub(crate) signature: Vec<u8>,
-    /// The repository name that the signed bytes carry, where the form has a place for one.
-    pub(crate) docker_reference: Option<String>,
-    /// Why the signature may be nobody's whom the policy could know; for messages only.
-    pub(crate) origin: Origin,
-}
-
-/// What an unauthenticated hint says of the signer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// Nothing.
-    Unknown,
-    /// A key with this id.
-    Key(Digest),
-    /// A certificate stands beside the signature.
-    Certificate,
-}
-
 /// One layer of an attachment, opened.
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
+    /// Digest of the layer; none where the manifest itself is at fault.
+    pub(crate) layer: Option<Digest>,
     pub(crate) form: SignatureForm,
     /// The claim, or the first step that failed.
     pub(crate) claim: Result<Claim<'a>, String>,
@@ -107,23 +86,25 @@ impl<'a> Layers<'a> {
 
 enum Kind {
     SimpleSigning,
+    Dsse,
     Bundle,
-    /// Evidence that is not read as a signature in this version.
-    Unread(&'static str),
+    Notation(&'static str),
 }
 
 fn kind(media_type: &str) -> Option<Kind> {
     match media_type {
         media_type::SIMPLE_SIGNING => Some(Kind::SimpleSigning),
-        media_type::DSSE => Some(Kind::Unread("a DSSE envelope outside of a bundle is an attestation, which is not an approval")),
-        media_type::JOSE | media_type::COSE => Some(Kind::Unread("Notation signature: not supported in this version")),
+        media_type::DSSE => Some(Kind::Dsse),
+        media_type::JOSE => Some(Kind::Notation(media_type::JOSE)),
+        media_type::COSE => Some(Kind::Notation(media_type::COSE)),
         other => media_type::is_bundle(other).then_some(Kind::Bundle),
     }
 }
 
 /// Opens an attachment whose bytes are those of its digest; at most `room` signatures.
 pub(crate) fn open<'a>(manifest: &[u8], layers: &Layers<'a>, vouched: Vouched<'a>, room: usize) -> Contents<'a> {
-    let failed = |why: String| Contents { opened: vec![Opened { form: SignatureForm::Other, claim: Err(why) }], ..Contents::default() };
+    let failed =
+        |why: String| Contents { opened: vec![Opened { layer: None, form: SignatureForm::Other, claim: Err(why) }], ..Contents::default() };
     let image = match Manifest::parse(manifest, None) {
         Ok(Manifest::Image(image)) => image,
         Ok(Manifest::Index(_)) => return failed("an index: expected a manifest with signatures as its layers".to_owned()),
@@ -149,14 +130,32 @@ pub(crate) fn open<'a>(manifest: &[u8], layers: &Layers<'a>, vouched: Vouched<'a
 fn open_layer<'a>(kind: &Kind, image: &ImageManifest, layer: &Descriptor, bytes: &'a Bytes, vouched: Vouched<'a>) -> Opened<'a> {
     // distribution-spec 1.1, "Listing Referrers": a referrer belongs to the subject that it names.
     if let Some(subject) = image.subject.as_ref().filter(|subject| subject.digest != vouched.digest) {
-        let form = if matches!(kind, Kind::SimpleSigning) { SignatureForm::SimpleSigning } else { SignatureForm::Other };
-        return Opened { form, claim: Err(format!("its manifest refers to {}, expected {}", subject.digest, vouched.digest)) };
+        let form = match kind {
+            Kind::SimpleSigning => SignatureForm::SimpleSigning,
+            Kind::Dsse => SignatureForm::Dsse,
+            Kind::Notation(media_type) => notation_form(media_type),
+            Kind::Bundle => SignatureForm::Other,
+        };
+        return Opened {
+            layer: Some(layer.digest),
+            form,
+            claim: Err(format!("its manifest refers to {}, expected {}", subject.digest, vouched.digest)),
+        };
     }
-    match kind {
-        Kind::SimpleSigning => Opened { form: SignatureForm::SimpleSigning, claim: simple_signing(layer, bytes, vouched) },
+    let (form, claim) = match kind {
+        Kind::SimpleSigning => (SignatureForm::SimpleSigning, simple_signing(layer, bytes, vouched)),
+        Kind::Dsse => (SignatureForm::Dsse, dsse(layer, bytes, vouched)),
         Kind::Bundle => bundle(bytes, vouched),
-        Kind::Unread(why) => Opened { form: SignatureForm::Other, claim: Err((*why).to_owned()) },
-    }
+        Kind::Notation(media_type) => {
+            let proof = Proof::Notation { envelope: bytes, media_type };
+            (notation_form(media_type), Ok(Claim { says: Says::Approval { docker_reference: None }, proof }))
+        }
+    };
+    Opened { layer: Some(layer.digest), form, claim }
+}
+
+fn notation_form(media_type: &str) -> SignatureForm {
+    if media_type == media_type::COSE { SignatureForm::NotationCose } else { SignatureForm::NotationJws }
 }
 
 /// cosign's SIGNATURE_SPEC.md: the layer is the payload, its annotation the signature over the payload's bytes.
@@ -168,56 +167,76 @@ fn simple_signing<'a>(layer: &Descriptor, bytes: &'a Bytes, vouched: Vouched<'a>
     if payload.digest != vouched.digest {
         return Err(format!("its payload names {}, expected {}", payload.digest, vouched.digest));
     }
-    let origin = if annotation(simple_signing::CERTIFICATE).is_some() { Origin::Certificate } else { Origin::Unknown };
-    Ok(Claim { message: Cow::Borrowed(bytes), signature, docker_reference: Some(payload.docker_reference), origin })
+    let carrier = Carrier::SimpleSigning(bytes, layer.annotations.clone());
+    let proof = Proof::Sigstore(Sigstore { message: Cow::Borrowed(bytes), signature, origin: origin(layer), carrier });
+    Ok(Claim { says: Says::Approval { docker_reference: Some(payload.docker_reference) }, proof })
 }
 
-fn bundle<'a>(bytes: &[u8], vouched: Vouched<'a>) -> Opened<'a> {
+/// cosign's `.att`: the layer is the envelope, its annotations say what else there is to know of the signer.
+fn dsse<'a>(layer: &Descriptor, bytes: &'a Bytes, vouched: Vouched<'a>) -> Result<Claim<'a>, String> {
+    let envelope = Envelope::parse(bytes).map_err(|error| problem(&error))?;
+    // As in a bundle: a second signature would be one that nothing speaks for (V36).
+    if envelope.signatures.len() != 1 {
+        return Err(format!("{} signatures in one envelope, expected exactly one", envelope.signatures.len()));
+    }
+    of_envelope(envelope, origin(layer), Carrier::Envelope(bytes, layer.annotations.clone()), vouched)
+}
+
+fn origin(layer: &Descriptor) -> Origin {
+    let certificate = layer.annotations.get(simple_signing::CERTIFICATE).is_some_and(|text| !text.is_empty());
+    if certificate { Origin::Certificate } else { Origin::Unknown }
+}
+
+fn bundle<'a>(bytes: &'a [u8], vouched: Vouched<'a>) -> (SignatureForm, Result<Claim<'a>, String>) {
     let bundle = match Bundle::parse(bytes) {
         Ok(bundle) => bundle,
-        Err(error) => return Opened { form: SignatureForm::Other, claim: Err(problem(&error)) },
+        Err(error) => return (SignatureForm::Other, Err(problem(&error))),
     };
     let form = match bundle.content {
         Content::Message { .. } => SignatureForm::BundleMessage,
         Content::Dsse(_) => SignatureForm::BundleDsse,
     };
-    Opened { form, claim: bundle_claim(bundle, vouched) }
+    (form, bundle_claim(bundle, bytes, vouched))
 }
 
-fn bundle_claim(bundle: Bundle, vouched: Vouched<'_>) -> Result<Claim<'_>, String> {
+fn bundle_claim<'a>(bundle: Bundle, bytes: &'a [u8], vouched: Vouched<'a>) -> Result<Claim<'a>, String> {
     let origin = match bundle.material {
         Material::PublicKey { hint } => hint.map_or(Origin::Unknown, Origin::Key),
-        // Its key is whatever the certificate says: without a trust root it is nobody's, and no policy key is tried on it.
-        Material::Certificate => return Err("keyless certificate: not supported in this version".to_owned()),
+        Material::Certificate => Origin::Certificate,
     };
+    let carrier = Carrier::Bundle(bytes);
     match bundle.content {
         Content::Message { digest, signature } => {
             if digest.is_some_and(|digest| !digest.matches(vouched.manifest)) {
                 return Err(format!("its messageDigest is not that of {}", vouched.digest));
             }
-            Ok(Claim { message: Cow::Borrowed(vouched.manifest), signature, docker_reference: None, origin })
+            let proof = Proof::Sigstore(Sigstore { message: Cow::Borrowed(vouched.manifest), signature, origin, carrier });
+            Ok(Claim { says: Says::Approval { docker_reference: None }, proof })
         }
-        Content::Dsse(envelope) => {
-            check_statement(&envelope, vouched)?;
-            let message = Cow::Owned(envelope.pre_authentication_encoding());
-            // Exactly one: `Bundle::parse` has seen to it.
-            let signature = envelope.signatures.into_iter().next().unwrap_or_default();
-            Ok(Claim { message, signature, docker_reference: None, origin })
-        }
+        Content::Dsse(envelope) => of_envelope(envelope, origin, carrier, vouched),
     }
 }
 
+fn of_envelope<'a>(envelope: Envelope, origin: Origin, carrier: Carrier<'a>, vouched: Vouched<'_>) -> Result<Claim<'a>, String> {
+    let says = stated(&envelope, vouched)?;
+    let message = Cow::Owned(envelope.pre_authentication_encoding());
+    // Exactly one: the callers have seen to it.
+    let signature = envelope.signatures.into_iter().next().unwrap_or_default();
+    Ok(Claim { says, proof: Proof::Sigstore(Sigstore { message, signature, origin, carrier }) })
+}
+
 /// DESIGN "What counts": a DSSE envelope approves only with cosign's own predicate type; attesting is not approving.
-fn check_statement(envelope: &Envelope, vouched: Vouched<'_>) -> Result<(), String> {
+fn stated(envelope: &Envelope, vouched: Vouched<'_>) -> Result<Says, String> {
     if envelope.payload_type != media_type::IN_TOTO {
         return Err(format!("payload of type {}, expected {}", quote(&envelope.payload_type), media_type::IN_TOTO));
     }
     let statement = Statement::parse(&envelope.payload).map_err(|error| problem(&error))?;
-    if statement.predicate_type != media_type::COSIGN_SIGN_PREDICATE {
-        return Err(format!("an attestation of type {}, which is not an approval", quote(&statement.predicate_type)));
-    }
     if !statement.names(&vouched.digest) {
         return Err(format!("its statement does not name {}", vouched.digest));
     }
-    Ok(())
+    let Statement { predicate_type, predicate, .. } = statement;
+    if predicate_type == media_type::COSIGN_SIGN_PREDICATE {
+        return Ok(Says::Approval { docker_reference: None });
+    }
+    Ok(Says::Attestation(Attestation { predicate_type, predicate }))
 }

@@ -1,11 +1,11 @@
 //! The outcome of a decision. Only [`crate::evaluate()`] can construct an [`Admission`].
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::evidence::{Gap, Location};
-use crate::key::KeyId;
 use crate::policy::{Mode, Revision, SignerName};
+use crate::principal::Principal;
 use crate::reference::Repository;
 use crate::time::Timestamp;
 
@@ -160,6 +160,8 @@ pub enum Reason {
     Unsigned {
         /// The requirement in the policy's words.
         expected: String,
+        /// Types of the attestations that exist all the same. Attesting is not approving.
+        attested: Vec<String>,
     },
     /// Signatures exist; too few of them are valid and by the named signers.
     SignaturesDoNotSatisfy {
@@ -167,8 +169,45 @@ pub enum Reason {
         expected: String,
         /// Signers that did sign.
         by: Vec<SignerName>,
-        /// Valid signatures by keys that the requirement does not name, and invalid ones, in one line.
+        /// Valid signatures by others than the requirement names, and invalid ones, in one line.
         found: String,
+    },
+    /// Every place was searched, and no attestation of the type exists.
+    Unattested {
+        /// The requirement in the policy's words.
+        expected: String,
+        /// What exists in its place: attestations of other types, a signature, or nothing; in one line.
+        found: String,
+    },
+    /// Attestations of the type exist; too few of them are valid and by the named signers.
+    AttestationsDoNotSatisfy {
+        /// The requirement in the policy's words.
+        expected: String,
+        /// Signers that did attest.
+        by: Vec<SignerName>,
+        /// Valid attestations by others than the requirement names, and invalid ones, in one line.
+        found: String,
+    },
+    /// A named signer's newest attestation says something else than the requirement asks for.
+    AttestationSaysOtherwise {
+        /// The requirement in the policy's words.
+        expected: String,
+        /// By whom, the place, what stands there and what should, in one line.
+        found: String,
+    },
+    /// A named signer's newest attestation is too old, dated in the future, or of no known time.
+    AttestationOutOfTime {
+        /// The requirement in the policy's words.
+        expected: String,
+        /// By whom and of when, in one line.
+        found: String,
+    },
+    /// None of the alternatives of an `any-of` holds.
+    NoAlternative {
+        /// The requirement in the policy's words.
+        expected: String,
+        /// Why the first unmet requirement of each does not.
+        alternatives: Vec<Reason>,
     },
     /// What was found does not suffice, and some places could not be searched.
     EvidenceMissing {
@@ -184,6 +223,27 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// Whether it lies in what could not be seen, so that it may pass by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::EvidenceMissing { .. } => true,
+            Self::NoAlternative { alternatives, .. } => alternatives.iter().any(Self::may_pass),
+            Self::NoRule
+            | Self::DeniedByRule
+            | Self::DigestNotListed { .. }
+            | Self::Unsigned { .. }
+            | Self::SignaturesDoNotSatisfy { .. }
+            | Self::Unattested { .. }
+            | Self::AttestationsDoNotSatisfy { .. }
+            | Self::AttestationSaysOtherwise { .. }
+            | Self::AttestationOutOfTime { .. }
+            | Self::BadManifest { .. } => false,
+        }
+    }
+}
+
 /// One signature that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
@@ -191,12 +251,31 @@ pub struct Finding {
     pub location: Location,
     /// Digest of the manifest that carries it.
     pub attachment: Digest,
+    /// Digest of the layer that holds it; none where the manifest itself is at fault.
+    pub layer: Option<Digest>,
     /// The digest that was being vouched for: the subject's, or that of an index above it.
     pub subject: Digest,
     /// How it is stored.
     pub form: SignatureForm,
+    /// What it says.
+    pub kind: FindingKind,
     /// How far it got.
     pub outcome: FindingOutcome,
+}
+
+/// What a signature says of its subject.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FindingKind {
+    /// That its signer approves.
+    Signature,
+    /// Something about it.
+    Attestation {
+        /// Type of the predicate, a URI.
+        predicate_type: String,
+    },
+    /// It could not be read that far.
+    Unread,
 }
 
 /// How a signature is stored.
@@ -205,10 +284,16 @@ pub struct Finding {
 pub enum SignatureForm {
     /// cosign's simple signing payload with annotations.
     SimpleSigning,
+    /// A DSSE envelope with cosign's annotations.
+    Dsse,
     /// A DSSE envelope in a Sigstore bundle.
     BundleDsse,
     /// A message signature in a Sigstore bundle.
     BundleMessage,
+    /// Notation's JWS envelope.
+    NotationJws,
+    /// Notation's COSE envelope.
+    NotationCose,
     /// Something else that claims to be evidence.
     Other,
 }
@@ -217,16 +302,22 @@ pub enum SignatureForm {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum FindingOutcome {
-    /// Valid, by a signer that the policy knows and that counts in this repository (not only by those the rule names).
+    /// Valid, by signers that the policy knows and that count in this repository (not only those that the rule names).
     Verified {
-        /// The signer's name.
-        signer: SignerName,
-        /// The key.
-        key: KeyId,
+        /// The signers' names, at least one.
+        signers: Vec<SignerName>,
+        /// Who that is.
+        by: Principal,
+        /// When it was made, by the word of a log or a timestamping authority.
+        at: Option<Timestamp>,
+        /// What failed and is not enforced at a Notation signer's level.
+        warnings: Vec<String>,
     },
     /// The first step that failed.
     Failed {
         /// What was expected and found, in one line.
         why: String,
+        /// Whose it is, where that is certain; the policy need not know them.
+        by: Option<Principal>,
     },
 }

@@ -97,7 +97,7 @@ fn what_cosign_signs_with_ed25519_is_prehashed_and_says_so() {
     let items = fixture.forms().map(|(location, [manifest, layer])| attachment(location, manifest, layer));
     let denial = scene::denial(&evidence(items.into()), &policy_of(fixture.key));
     let why = denial.findings.iter().filter(|finding| match &finding.outcome {
-        FindingOutcome::Failed { why } => why.contains("Ed25519ph"),
+        FindingOutcome::Failed { why, .. } => why.contains("Ed25519ph"),
         FindingOutcome::Verified { .. } => false,
     });
     assert_eq!((why.count(), denial.findings.len()), (2, 2), "{denial:?}");

@@ -17,8 +17,8 @@ fn why(items: Vec<Attachment>, policy: &Policy) -> String {
     let denial = denial(&evidence(&image(0), items), policy);
     match &*denial.findings {
         [finding] => match &finding.outcome {
-            FindingOutcome::Failed { why } => why.clone(),
-            FindingOutcome::Verified { signer, .. } => panic!("by {signer}"),
+            FindingOutcome::Failed { why, .. } => why.clone(),
+            FindingOutcome::Verified { by, .. } => panic!("by {by}"),
         },
         findings => panic!("{findings:?}"),
     }
@@ -64,7 +64,7 @@ fn every_reason_has_its_case_and_its_exit_code() {
         (&unsigned, Policy::deny_all(), Reason::NoRule, 22), // C10
         (&unsigned, only(Requirement::Deny), Reason::DeniedByRule, 22),
         (&unsigned, digests, Reason::DigestNotListed { listed: 2 }, 22),
-        (&unsigned, ci_policy(), Reason::Unsigned { expected: expected.clone() }, 10), // C8
+        (&unsigned, ci_policy(), Reason::Unsigned { expected: expected.clone(), attested: vec![] }, 10), // C8
         (&blind, ci_policy(), Reason::EvidenceMissing { expected: expected.clone(), gaps: vec![gap(Failure::RateLimited)] }, 75),
         (
             &wrong,
@@ -124,13 +124,11 @@ fn signatures_that_speak_of_something_else_do_not_count() {
     let (key, image, other) = (&KEYS[0], image(0), image(1));
     let digest = Digest::sha256(&image);
     let named_other = bundle(r#""publicKey":{}"#, &dsse(key, Digest::sha256(&other), "https://sigstore.dev/cosign/sign/v1"), &image);
-    let attested = bundle(r#""publicKey":{}"#, &dsse(key, digest, "https://slsa.dev/provenance/v1"), &image);
     let referring_elsewhere = bundle(r#""publicKey":{}"#, &dsse(key, digest, "https://sigstore.dev/cosign/sign/v1"), &other);
     let unannotated = attachment(Location::SignatureTag, SIMPLE_SIGNING, simple_signing(key, digest, "").layers[0].clone(), "", "");
     let cases = [
         (simple_signing(key, Digest::sha256(&other), ""), format!("its payload names {}, expected {digest}", Digest::sha256(&other))),
         (named_other, format!("its statement does not name {digest}")),
-        (attested, "an attestation of type https://slsa.dev/provenance/v1, which is not an approval".to_owned()),
         (referring_elsewhere, format!("its manifest refers to {}, expected {digest}", Digest::sha256(&other))),
         (unannotated, "no annotation dev.cosignproject.cosign/signature".to_owned()),
         (message_bundle(key, &other), format!("its manifest refers to {}, expected {digest}", Digest::sha256(&other))),
@@ -144,15 +142,15 @@ fn signatures_that_speak_of_something_else_do_not_count() {
         ),
         (
             bundle(r#""certificate":{"rawBytes":""}"#, &dsse(key, digest, "https://sigstore.dev/cosign/sign/v1"), &image),
-            "keyless certificate: not supported in this version".to_owned(), // V3
+            "a keyless signature, and the rule names no keyless identity".to_owned(), // V3
         ),
         (
             attachment(Location::AttestationTag, DSSE, Bytes::from_static(b"{}"), "", ""),
-            "a DSSE envelope outside of a bundle is an attestation, which is not an approval".to_owned(),
+            "DSSE envelope: missing field `payload` at line 1 column 2".to_owned(), // C5
         ),
         (
             attachment(Location::Referrers, COSE, Bytes::from_static(b"x"), "", ""),
-            "Notation signature: not supported in this version".to_owned(),
+            "a Notation signature, and the rule names no Notation signer".to_owned(),
         ),
     ];
     for (attachment, expected) in cases {
@@ -200,7 +198,7 @@ fn keys_count_until_their_time_and_only_for_their_images() {
     let image = image(0);
     let with = |until: Option<i64>, images: &[&str]| {
         let mut signer = signer(&KEYS[0]);
-        let SignerIdentity::Keys(keys) = &mut signer.identity;
+        let SignerIdentity::Keys(keys) = &mut signer.identity else { panic!("no keys") };
         keys[0].until = until.map(|seconds| NOW.plus(seconds));
         signer.images = images.iter().map(|pattern| pattern.parse().expect("a pattern")).collect();
         policy(vec![("ci", signer)], vec![rule(vec![signed_by(Quorum::Any, &["ci"])])])
@@ -250,7 +248,7 @@ fn a_denial_says_who_did_sign() {
     let short = KEYS[1].public.id().short();
     let found = format!("a valid signature by qa (key {short})");
     assert_eq!(denial.reasons, [Reason::SignaturesDoNotSatisfy { expected: "signed-by any of ci".to_owned(), by: vec![], found }]);
-    assert!(matches!(&denial.findings[0].outcome, FindingOutcome::Verified { signer, .. } if signer == "qa"));
+    assert!(matches!(&denial.findings[0].outcome, FindingOutcome::Verified { signers, .. } if *signers == ["qa"]));
 }
 
 #[test]
@@ -373,6 +371,7 @@ fn one_signer_may_not_hold_another_ones_key() {
     // C7: the policy itself refuses it.
     use sealgate_verifier::{PolicyError, PolicyParts, Revision};
     let signers = [("a", signer(&KEYS[0])), ("b", signer(&KEYS[0]))].map(|(name, signer): (&str, Signer)| (name.to_owned(), signer)).into();
-    let parts = PolicyParts { revision: Revision(Digest::sha256(b"")), signers, rules: vec![] };
+    let parts =
+        PolicyParts { revision: Revision(Digest::sha256(b"")), signers, trust_roots: Default::default(), baseline: vec![], rules: vec![] };
     assert!(matches!(&*Policy::new(parts).expect_err("shared"), [PolicyError::SharedKey { .. }]));
 }

@@ -8,41 +8,75 @@ const NO_SCANS: &str = "remove it; scan results are not judged yet, so nothing m
 /// The whole file.
 pub(crate) static POLICY: Object = Object {
     later: &[
-        Later { key: "trust-roots", mend: "remove it; signers have keys only" },
         Later { key: "scan-policies", mend: NO_SCANS },
-        Later { key: "baseline", mend: "remove it, and write its requirements into each rule" },
         Later { key: "exceptions", mend: "remove it; to admit one image, write a rule for it with `digests`" },
         Later { key: "platforms", mend: "remove it; every platform of an image is judged by the same rule" },
     ],
     ..Object::new(&[
         Field::new("version", Shape::Count(1, 1), "version of this format: 1").required(),
         Field::new("mode", MODES, "enforce, or audit: what is denied is served and recorded as denied; default enforce"),
+        Field::new("trust-roots", Shape::Named(&Shape::Path), "private instances of Sigstore: trusted_root.json of each, by name"),
+        Field::new("trust-stores", Shape::Named(&Shape::Object(&TRUST_STORE)), "Notation's roots, by name"),
         Field::new("signers", Shape::Named(&Shape::Object(&SIGNER)), "whose signatures count, by a name that rules use"),
+        Field::new("baseline", Shape::Object(&BASELINE), "what must hold for every image, beside what its rule demands"),
         Field::new("rules", Shape::List(&Shape::Object(&RULE)), "what is demanded of which images; no match denies").required(),
     ])
 };
 
+/// `baseline:`
+pub(crate) static BASELINE: Object =
+    Object::new(&[Field::new("require", Shape::List(&Shape::Object(&REQUIREMENT)), "what must hold, all of it").required()]);
+
+/// One entry of `trust-stores:`
+pub(crate) static TRUST_STORE: Object = Object::new(&[
+    Field::new("ca", Shape::List(&Shape::Path), "files with root certificates, PEM or DER, for signing scheme notary.x509"),
+    Field::new("signing-authority", Shape::List(&Shape::Path), "likewise for signing scheme notary.x509.signingAuthority"),
+    Field::new("tsa", Shape::List(&Shape::Path), "likewise for timestamping authorities"),
+    Field::new("crls", Shape::List(&Shape::Path), "files with certificate revocation lists; none is ever fetched"),
+]);
+
 /// One entry of `signers:`
 pub(crate) static SIGNER: Object = Object {
-    later: &[
-        Later { key: "issuer", mend: KEYLESS },
-        Later { key: "issuer-regexp", mend: KEYLESS },
-        Later { key: "identity", mend: KEYLESS },
-        Later { key: "identity-regexp", mend: KEYLESS },
-        Later { key: "claims", mend: KEYLESS },
-        Later { key: "trust-root", mend: KEYLESS },
-        Later { key: "notation", mend: "sign with a key, and name its public half under `key`" },
-        Later { key: "log", mend: "remove it; signatures by keys are verified without a transparency log" },
-    ],
-    forms: &[&["key"], &["keys"]],
+    forms: &[&["key"], &["keys"], &["issuer", "identity"], &["issuer", "identity-regexp"], &["notation"]],
     ..Object::new(&[
         Field::new("key", Shape::Key, "a PEM public key, or the path of its file relative to this one"),
         Field::new("keys", Shape::List(&Shape::Object(&KEY)), "several keys, for rotation"),
+        Field::new("log", Shape::Choice(&["optional", "required"]), "whether signatures by the keys need an entry in a transparency log"),
+        Field::new("issuer", Shape::Text, "OIDC issuer of keyless signatures, exactly"),
+        Field::new("identity", Shape::Text, "subject of their certificates, exactly"),
+        Field::new("identity-regexp", Shape::Text, "regular expression that the whole subject must match"),
+        Field::new("claims", Shape::Object(&CLAIMS), "what their certificates must say beside that, exactly or as a beginning and *"),
+        Field::new("trust-root", Shape::Text, "one of trust-roots; default public"),
+        Field::new("notation", Shape::Object(&NOTATION), "Notation signatures"),
         Field::new("images", Shape::List(&Shape::Pattern), "the images for which this signer counts; default all"),
     ])
 };
 
-const KEYLESS: &str = "sign with a key, and name its public half under `key`";
+/// `claims:` of a keyless signer.
+pub(crate) static CLAIMS: Object = Object::new(&[
+    Field::new("source-repository", Shape::Text, "for example https://github.com/acme/app; any where every source may be"),
+    Field::new("source-ref", Shape::Text, "for example refs/tags/*"),
+    Field::new("source-digest", Shape::Text, "the commit"),
+    Field::new("source-owner", Shape::Text, "for example https://github.com/acme"),
+    Field::new("build-signer", Shape::Text, "the workflow that ran the signing job, with its ref"),
+    Field::new("build-config", Shape::Text, "the workflow that was started, with its ref"),
+    Field::new("build-trigger", Shape::Text, "for example push"),
+    Field::new("runner", Shape::Text, "github-hosted or self-hosted"),
+]);
+
+/// `notation:` of a signer.
+pub(crate) static NOTATION: Object = Object::new(&[
+    Field::new("trust-store", Shape::OneOrMore(&Shape::Text), "ca:NAME, signingAuthority:NAME or tsa:NAME, of trust-stores").required(),
+    Field::new("identities", Shape::List(&Shape::Text), "\"x509.subject: C=…, ST=…, O=…\", or \"*\" for everybody under the trust store")
+        .required(),
+    Field::new("level", Shape::Choice(&["strict", "permissive", "audit"]), "what is enforced; default strict"),
+    Field::new("revocation", Shape::Choice(&["check", "skip"]), "by the crls of the trust stores; default check"),
+    Field::new(
+        "timestamps",
+        Shape::Choice(&["always", "after-cert-expiry"]),
+        "when a timestamp must be there, given a tsa; default always",
+    ),
+]);
 
 /// One entry of `keys:`
 pub(crate) static KEY: Object = Object::new(&[
@@ -52,14 +86,12 @@ pub(crate) static KEY: Object = Object::new(&[
 
 /// One entry of `rules:`
 pub(crate) static RULE: Object = Object {
-    later: &[
-        Later { key: "tags", mend: "remove it; every tag of an image is judged by the same rule" },
-        Later { key: "signatures-from", mend: "remove it; signatures are looked for beside the image" },
-    ],
+    later: &[Later { key: "tags", mend: "remove it; every tag of an image is judged by the same rule" }],
     ..Object::new(&[
         Field::new("images", Shape::List(&Shape::Pattern), "image patterns; the longest match of all rules wins").required(),
         Field::new("mode", MODES, "as at the top, for this rule"),
         Field::new("signed-as", Shape::List(&Shape::Pattern), "names that a signature may carry for these images"),
+        Field::new("signatures-from", Shape::List(&Shape::Text), "repositories in which signatures are looked for as well"),
         Field::new("require", Shape::List(&REQUIREMENT_SHAPE), "what must hold, all of it").required(),
     ])
 };
@@ -68,21 +100,46 @@ const REQUIREMENT_SHAPE: Shape = Shape::Either(&Shape::Choice(&["allow", "deny"]
 
 /// One entry of `require:`, where it is no word.
 pub(crate) static REQUIREMENT: Object = Object {
-    later: &[
-        Later { key: "scanned", mend: NO_SCANS },
-        Later { key: "attested", mend: "remove it; attestations are not judged yet, so nothing may be admitted because of them" },
-        Later { key: "contents", mend: "remove it; what is inside an image is not judged yet" },
-        Later { key: "age", mend: "remove it; an image's age is not judged yet" },
-        Later { key: "any-of", mend: "write one `signed-by` with `any` or `threshold`" },
-    ],
-    forms: &[&["digests"], &["signed-by"]],
+    later: NOT_JUDGED_YET,
+    forms: &[&["digests"], &["signed-by"], &["attested"], &["any-of"]],
     ..Object::new(&[
-        Field::new("digests", Shape::List(&Shape::Digest), "the image, or an index that lists it, has one of these digests"),
-        Field::new("signed-by", Shape::Object(&SIGNED_BY), "signatures by these signers"),
+        DIGESTS,
+        SIGNED,
+        ATTESTATION,
+        Field::new(
+            "any-of",
+            Shape::List(&Shape::List(&Shape::Object(&ALTERNATIVE))),
+            "lists of requirements, one of which must hold whole",
+        ),
     ])
 };
 
-/// `signed-by:`
+/// One requirement of an alternative.
+pub(crate) static ALTERNATIVE: Object =
+    Object { later: NOT_JUDGED_YET, forms: &[&["digests"], &["signed-by"], &["attested"]], ..Object::new(&[DIGESTS, SIGNED, ATTESTATION]) };
+
+const NOT_JUDGED_YET: &[Later] = &[
+    Later { key: "scanned", mend: NO_SCANS },
+    Later { key: "contents", mend: "remove it; what is inside an image is not judged yet" },
+    Later { key: "age", mend: "remove it; an image's age is not judged yet" },
+];
+const DIGESTS: Field = Field::new("digests", Shape::List(&Shape::Digest), "the image, or an index that lists it, has one of these digests");
+const SIGNED: Field = Field::new("signed-by", Shape::Object(&SIGNED_BY), "signatures by these signers");
+const ATTESTATION: Field = Field::new("attested", Shape::Object(&ATTESTED), "attestations by these signers");
+
+/// `attested:`
+pub(crate) static ATTESTED: Object = Object::new(&[
+    Field::new("type", Shape::Text, "slsaprovenance1, vuln, spdx, …, or the URI of a predicate type").required(),
+    Field::new("by", Shape::Object(&SIGNED_BY), "whose attestations count").required(),
+    Field::new(
+        "where",
+        Shape::Named(&Shape::Scalar),
+        "JSON pointers into the predicate, each with what stands there, or its beginning and *",
+    ),
+    Field::new("max-age", Shape::Duration, "how old the attestation may be"),
+]);
+
+/// `signed-by:`, and `by:` of `attested:`
 pub(crate) static SIGNED_BY: Object = Object {
     forms: &[&["any"], &["all"], &["threshold", "of"]],
     ..Object::new(&[

@@ -66,6 +66,17 @@ impl Origin {
                 };
                 problems.place(place.copied().unwrap_or_default(), problem, "keep the key under one name only");
             }
+            PolicyError::AnySource { signer } => {
+                let problem =
+                    format!("signer {signer} has GitHub's issuer and names no source repository: anybody may call a reusable workflow");
+                let mend = "add `claims: { source-repository: https://github.com/OWNER/NAME }`, or `any` if every source may be";
+                problems.place(self.signers.get(signer).copied().unwrap_or_default(), problem, mend);
+            }
+            PolicyError::UnknownTrustRoot { signer, trust_root } => {
+                let problem = format!("signer {signer} names the trust root {}, which is not defined", problems.quote(trust_root));
+                let mend = "define it under `trust-roots`, or remove `trust-root` for the public Sigstore instance";
+                problems.place(self.signers.get(signer).copied().unwrap_or_default(), problem, mend);
+            }
             PolicyError::NoKey { signer } => {
                 if let (false, Some(place)) = (self.broken_signers.contains(signer), self.signers.get(signer)) {
                     problems.place(*place, format!("signer {signer} has no key"), "add `key:` with the path of a PEM public key");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sealgate_verifier::sigstore::TrustRoot;
 use sealgate_verifier::{Algorithm, Hasher, Revision};
 
 use crate::file;
@@ -11,7 +12,7 @@ use crate::limits;
 pub(crate) struct Files {
     hasher: Hasher,
     /// Every file that was read, the policy first.
-    read: Vec<(PathBuf, String)>,
+    read: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Files {
@@ -20,20 +21,26 @@ impl Files {
         let mut files = Self { hasher: Hasher::new(Algorithm::Sha256), read: Vec::new() };
         // The policy's own name is not hashed: the same rules in another folder are the same rules.
         files.add("sealgate trust policy, version 1", bytes);
-        files.read.push((policy.to_owned(), String::new()));
+        // The public trust root is named by every policy, without a file.
+        files.add("public trust root", TrustRoot::PUBLIC_DATE.as_bytes());
+        files.read.push((policy.to_owned(), Vec::new()));
         files
     }
 
     /// The text of `path`, which the policy calls `name`.
     pub fn text(&mut self, path: PathBuf, name: &str) -> Result<String, String> {
-        if let Some((_, text)) = self.read.iter().skip(1).find(|(known, _)| *known == path) {
-            return Ok(text.clone());
+        String::from_utf8(self.bytes(path, name, limits::KEY_FILE_BYTES)?).map_err(|_| "is not UTF-8".to_owned())
+    }
+
+    /// The bytes of `path`, at most `limit`, which the policy calls `name`.
+    pub fn bytes(&mut self, path: PathBuf, name: &str, limit: usize) -> Result<Vec<u8>, String> {
+        if let Some((_, bytes)) = self.read.iter().skip(1).find(|(known, _)| *known == path) {
+            return Ok(bytes.clone());
         }
-        let bytes = file::read(&path, limits::KEY_FILE_BYTES)?;
+        let bytes = file::read(&path, limit)?;
         self.add(name, &bytes);
-        let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-        self.read.push((path, text.clone()));
-        Ok(text)
+        self.read.push((path, bytes.clone()));
+        Ok(bytes)
     }
 
     /// Every file that was read, and the hash.

@@ -1,14 +1,17 @@
 //! The entries of `rules:`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use sealgate_verifier::{Digest, Mode, Pattern, Quorum, Requirement, Rule, SignedBy, SignerName};
+use sealgate_verifier::reference::DOCKER_HUB;
+use sealgate_verifier::{Mode, Pattern, Reference, Repository, Requirement, Rule};
 
 use super::fields;
 use super::origin::{Origin, RuleOrigin};
+use super::requirement::Required;
 use crate::limits;
-use crate::node::{Node, Place, Value};
+use crate::node::{Node, Place};
 use crate::problems::Problems;
+
+/// Under which name the baseline's errors are reported.
+const BASELINE: &str = "baseline";
 
 /// Reads one entry; a rule with several images becomes several rules.
 pub(crate) fn read(node: &Node, mode: Mode, origin: &mut Origin, problems: &mut Problems<'_>) -> Vec<Rule> {
@@ -17,20 +20,42 @@ pub(crate) fn read(node: &Node, mode: Mode, origin: &mut Origin, problems: &mut 
     let mode = members.get("mode").and_then(|node| self::mode(node, problems)).unwrap_or(mode);
     let signed_as = members.get("signed-as").map(|node| self::patterns(node, problems)).unwrap_or_default();
     let signed_as: Vec<Pattern> = signed_as.into_iter().map(|(pattern, _)| pattern).collect();
-    let mut required = Required::default();
-    if let Some(node) = members.get("require") {
-        required.read(node, problems);
-    } else {
-        required.broken = true;
-    }
+    let signatures_from = members.get("signatures-from").map(|node| repositories(node, problems)).unwrap_or_default();
+    let required = Required::of(members.get("require"), &fields::REQUIREMENT, problems);
     let mut rules = Vec::new();
     for (pattern, place) in patterns {
         let name = pattern.to_string();
         origin.patterns.entry(name).or_default().push((place, origin.rules.len()));
-        rules.push(Rule { pattern, mode, requirements: required.requirements.clone(), signed_as: signed_as.clone() });
+        let (requirements, signed_as, signatures_from) = (required.requirements.clone(), signed_as.clone(), signatures_from.clone());
+        rules.push(Rule { pattern, mode, requirements, signed_as, signatures_from });
     }
     origin.rules.push(RuleOrigin { require: required.place, broken: required.broken, named: required.named });
     rules
+}
+
+/// Reads `baseline:`.
+pub(crate) fn baseline(node: &Node, origin: &mut Origin, problems: &mut Problems<'_>) -> Vec<Requirement> {
+    let Some(members) = problems.members(node, &fields::BASELINE) else { return Vec::new() };
+    let required = Required::of(members.get("require"), &fields::REQUIREMENT, problems);
+    origin.patterns.entry(BASELINE.to_owned()).or_default().push((required.place, origin.rules.len()));
+    origin.rules.push(RuleOrigin { require: required.place, broken: required.broken, named: required.named });
+    required.requirements
+}
+
+/// Other repositories, each by its canonical name.
+fn repositories(node: &Node, problems: &mut Problems<'_>) -> Vec<Repository> {
+    let Some(items) = problems.list(node) else { return Vec::new() };
+    if items.len() > limits::SIGNATURES_FROM {
+        let mend = "name fewer: each costs requests for every image of the rule";
+        problems.node(node, format!("more than {} repositories in one list", limits::SIGNATURES_FROM), mend);
+        return Vec::new();
+    }
+    let canonical = |text: &str| {
+        let reference = text.parse::<Reference>().ok().filter(|reference| reference.tag.is_none() && reference.digest.is_none())?;
+        (reference.repository.as_str() == text).then_some(reference.repository)
+    };
+    let expected = format!("a repository by its canonical name, such as {DOCKER_HUB}/kong/notary");
+    items.iter().filter_map(|item| problems.parsed(item, &expected, canonical)).collect()
 }
 
 /// `enforce` or `audit`.
@@ -78,104 +103,4 @@ fn mend(text: &str) -> String {
         return format!("did you mean {full}? A pattern names the registry too");
     }
     expected.to_owned()
-}
-
-/// The requirements of one rule.
-#[derive(Debug, Default)]
-struct Required {
-    requirements: Vec<Requirement>,
-    /// Where the list stands.
-    place: Place,
-    /// Where each signer is named.
-    named: BTreeMap<SignerName, Vec<Place>>,
-    /// Whether a requirement could not be read.
-    broken: bool,
-}
-
-impl Required {
-    fn read(&mut self, node: &Node, problems: &mut Problems<'_>) {
-        self.place = node.place;
-        let Some(items) = problems.list(node) else {
-            self.broken = true;
-            return;
-        };
-        if items.len() > limits::REQUIREMENTS {
-            let mend = "put digests and signers into one list each";
-            problems.node(node, format!("more than {} requirements in one rule", limits::REQUIREMENTS), mend);
-            self.broken = true;
-            return;
-        }
-        for item in items {
-            match self.one(item, problems) {
-                Some(requirement) => self.requirements.push(requirement),
-                None => self.broken = true,
-            }
-        }
-    }
-
-    fn one(&mut self, node: &Node, problems: &mut Problems<'_>) -> Option<Requirement> {
-        if matches!(node.value, Value::Text(_)) {
-            let expected = "`allow`, `deny`, `digests: [...]` or `signed-by: { any: [...] }`";
-            return problems.parsed(node, expected, |text| match text {
-                "allow" => Some(Requirement::Allow),
-                "deny" => Some(Requirement::Deny),
-                _ => None,
-            });
-        }
-        let members = problems.members(node, &fields::REQUIREMENT)?;
-        match (members.get("digests"), members.get("signed-by")) {
-            (Some(node), None) => digests(node, problems),
-            (None, Some(node)) => self.signed_by(node, problems),
-            (Some(_), Some(_)) | (None, None) => None,
-        }
-    }
-
-    fn signed_by(&mut self, node: &Node, problems: &mut Problems<'_>) -> Option<Requirement> {
-        let members = problems.members(node, &fields::SIGNED_BY)?;
-        let threshold = members.get("threshold").and_then(|node| problems.count(node, 1, 1_000)).and_then(|n| usize::try_from(n).ok());
-        let (quorum, node) = match (members.get("any"), members.get("all"), members.get("of")) {
-            (Some(any), None, None) => (Quorum::Any, any),
-            (None, Some(all), None) => (Quorum::All, all),
-            (None, None, Some(of)) => (Quorum::Threshold(threshold?), of),
-            _ => return None,
-        };
-        let items = problems.list(node)?;
-        if items.len() > limits::SIGNERS {
-            problems.node(
-                node,
-                format!("more than {} signers in one list", limits::SIGNERS),
-                "name fewer, or give one signer several `keys`",
-            );
-            return None;
-        }
-        let mut signers = Vec::new();
-        for item in items {
-            let Some(name) = problems.text(item) else { continue };
-            signers.push(name.to_owned());
-            self.named.entry(name.to_owned()).or_default().push(item.place);
-        }
-        (signers.len() == items.len()).then_some(Requirement::SignedBy(SignedBy { quorum, signers }))
-    }
-}
-
-fn digests(node: &Node, problems: &mut Problems<'_>) -> Option<Requirement> {
-    let items = problems.list(node)?;
-    let mut digests = BTreeSet::new();
-    let mut whole = true;
-    for item in items {
-        let Some(text) = problems.text(item) else {
-            whole = false;
-            continue;
-        };
-        match text.parse::<Digest>() {
-            Ok(digest) => {
-                digests.insert(digest);
-            }
-            Err(error) => {
-                problems.node(item, error.to_string(), "write sha256: and 64 hex digits, as `docker buildx imagetools inspect` shows them");
-                whole = false;
-            }
-        }
-    }
-    whole.then_some(Requirement::Digests(digests))
 }

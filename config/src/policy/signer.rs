@@ -7,14 +7,21 @@ use sealgate_verifier::{Pattern, PublicKey, Signer, SignerName, Timestamp, Trust
 
 use super::origin::Origin;
 use super::revision::Files;
-use super::{fields, rule};
+use super::trust::Trust;
+use super::{fields, identity, rule};
 use crate::members::Members;
 use crate::node::{Node, Value};
 use crate::problems::Problems;
 use crate::scalar;
 
 /// Reads `signers:`.
-pub(crate) fn read(node: &Node, files: &mut Files, origin: &mut Origin, problems: &mut Problems<'_>) -> BTreeMap<SignerName, Signer> {
+pub(crate) fn read(
+    node: &Node,
+    trust: &Trust,
+    files: &mut Files,
+    origin: &mut Origin,
+    problems: &mut Problems<'_>,
+) -> BTreeMap<SignerName, Signer> {
     let mut signers = BTreeMap::new();
     let Value::Map(entries) = &node.value else {
         problems.node(
@@ -38,18 +45,71 @@ pub(crate) fn read(node: &Node, files: &mut Files, origin: &mut Origin, problems
             origin.broken_signers.insert(name.text.clone());
             continue;
         };
-        let (keys, whole) = keys(&name.text, &members, files, origin, problems);
         let images = images(members.get("images"), problems);
-        if !whole || keys.is_empty() {
-            origin.broken_signers.insert(name.text.clone());
+        match identity(&name.text, &members, trust, files, origin, problems) {
+            Some(identity) => {
+                signers.insert(name.text.clone(), Signer { identity, images });
+            }
+            None => {
+                origin.broken_signers.insert(name.text.clone());
+            }
         }
-        signers.insert(name.text.clone(), Signer { identity: SignerIdentity::Keys(keys), images });
     }
     signers
 }
 
+/// How the signer is recognised, where all of it could be read.
+fn identity(
+    name: &str,
+    members: &Members<'_>,
+    trust: &Trust,
+    files: &mut Files,
+    origin: &mut Origin,
+    problems: &mut Problems<'_>,
+) -> Option<SignerIdentity> {
+    let (keys, whole) = keys(name, members, files, origin, problems);
+    let log = members.get("log").map(|node| (node, is_log_required(node, problems)));
+    let trust_root = identity::trust_root(members, problems);
+    let is_keyless = members.get("issuer").is_some();
+    let keyless = if is_keyless { identity::keyless(members, trust_root.clone(), problems) } else { None };
+    let notation = members.get("notation").and_then(|node| identity::notation(node, trust, problems));
+    let is_logged = matches!(log, Some((_, Some(true))));
+    if !is_keyless {
+        for (key, node) in ["identity", "identity-regexp", "claims"].map(|key| (key, members.get(key))) {
+            if let Some(node) = node {
+                problems.node(node, format!("`{key}` has no meaning without `issuer`"), "add `issuer`, or remove it");
+            }
+        }
+    }
+    if let (Some((node, _)), true) = (&log, keys.is_empty() && whole) {
+        problems.node(node, "`log` speaks of keys; keyless signatures always need a log", "remove it");
+    }
+    if let (Some(node), false) = (members.get("trust-root"), is_keyless || is_logged) {
+        let mend = "remove it, or add `log: required`";
+        problems.node(node, "`trust-root` has no meaning for this signer", mend);
+    }
+    if trust_root.as_ref().is_some_and(|root| trust.broken_roots.contains(root)) {
+        return None;
+    }
+    let keys = Some(keys).filter(|keys| whole && !keys.is_empty());
+    let keys = keys.and_then(|keys| match log {
+        None | Some((_, Some(false))) => Some(SignerIdentity::Keys(keys)),
+        Some((_, Some(true))) => Some(SignerIdentity::LoggedKeys { keys, trust_root: trust_root? }),
+        Some((_, None)) => None,
+    });
+    keys.or(keyless.map(SignerIdentity::Keyless)).or(notation.map(|signer| SignerIdentity::Notation(Box::new(signer))))
+}
+
+fn is_log_required(node: &Node, problems: &mut Problems<'_>) -> Option<bool> {
+    problems.parsed(node, "`optional` or `required`", |text| match text {
+        "optional" => Some(false),
+        "required" => Some(true),
+        _ => None,
+    })
+}
+
 /// Printable in an HTTP reason phrase and unmistakable in a sentence.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sealgate_verifier::reference::DOCKER_HUB;
-use sealgate_verifier::{Mode, Pattern, Policy, Requirement, Rule};
+use sealgate_verifier::{Mode, Pattern, Policy, Requirement, Rule, SignerName};
 
 use crate::server::ServerConfig;
 
@@ -20,15 +20,18 @@ pub(crate) fn warnings(policy: &Policy) -> Vec<String> {
         for requirement in &rule.requirements {
             match requirement {
                 Requirement::Allow => allow(rule, &mut found),
-                Requirement::Deny | Requirement::Digests(_) => {}
-                Requirement::SignedBy(signed_by) => {
-                    named.extend(signed_by.signers.iter());
-                    for signer in &signed_by.signers {
-                        counts_nowhere(policy, rule, signer, &mut found);
-                    }
-                }
+                Requirement::Deny
+                | Requirement::Digests(_)
+                | Requirement::SignedBy(_)
+                | Requirement::Attested(_)
+                | Requirement::AnyOf(_) => {}
             }
         }
+        let signers: BTreeSet<&SignerName> = rule.quorums().flat_map(|quorum| &quorum.signers).collect();
+        for signer in &signers {
+            counts_nowhere(policy, rule, signer, &mut found);
+        }
+        named.extend(signers);
         if rule.pattern.to_string() == format!("{DOCKER_HUB}/*") {
             found.push(format!(
                 "rule {0}/* can never match: images there have two parts, as in {0}/library/nginx; write {0}/**",
@@ -65,16 +68,21 @@ fn overlap(one: &Pattern, other: &Pattern) -> bool {
     within(one.literal(), other.literal()) || within(other.literal(), one.literal())
 }
 
-/// A warning for each rule whose registry the server does not know: it can never match.
+/// A warning for each rule whose registry the server does not know: it can never match, or never find what it looks for.
 #[must_use]
 pub fn unmatched_rules(policy: &Policy, server: &ServerConfig) -> Vec<String> {
     let registry = |rule: &Rule| rule.pattern.literal().split('/').next().unwrap_or_default().to_owned();
     let known: Vec<&str> = server.registries.keys().map(String::as_str).collect();
     let unknown = policy.rules().iter().map(|rule| (rule, registry(rule)));
+    let other = policy.rules().iter().flat_map(|rule| rule.signatures_from.iter().map(move |repository| (rule, repository)));
+    let out_of_reach = other.filter(|(_, repository)| !server.registries.contains_key(repository.registry())).map(|(rule, repository)| {
+        format!("rule {} looks for signatures in {repository}, whose registry is not configured ({})", rule.pattern, known.join(", "))
+    });
     unknown
         .filter(|(_, registry)| !registry.is_empty() && !server.registries.contains_key(registry))
         .map(|(rule, registry)| {
             format!("rule {} can never match: {registry} is not among the configured registries ({})", rule.pattern, known.join(", "))
         })
+        .chain(out_of_reach)
         .collect()
 }

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_denial_has_its_reasons_code_or_that_for_several() {
-        let unsigned = || Reason::Unsigned { expected: "x".into() };
+        let unsigned = || Reason::Unsigned { expected: "x".into(), attested: vec![] };
         let mismatch = || Reason::SignaturesDoNotSatisfy { expected: "x".into(), by: vec![], found: "y".into() };
         let missing = || Reason::EvidenceMissing { expected: "x".into(), gaps: vec![] };
         for (reasons, expected) in [

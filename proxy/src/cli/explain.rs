@@ -74,7 +74,11 @@ async fn here(reference: Reference, config: &ServerConfig) -> Result<Explanation
     let upstreams = Upstreams::new(config, &Metrics::new([])).map_err(Failure::error)?;
     let client = upstreams.of(&reference.repository).ok_or_else(|| unknown(&reference, config))?.client.clone();
     let image = Image::fetch_with(client, reference).await?;
-    Ok(verify::judge(&image, &policy, config.evidence_max_stale).await.1)
+    let reach = |other: &Repository| {
+        let upstream = upstreams.of(other).ok_or_else(|| format!("its registry is not configured: {other}"))?;
+        Ok(upstream.client.clone())
+    };
+    Ok(verify::judge(&image, &policy, config.evidence_max_stale, &reach).await.explanation)
 }
 
 /// The canonical name of what a client asks the gate for: without the gate's own address, and under the configured registry's name.

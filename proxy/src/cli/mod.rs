@@ -25,7 +25,9 @@ pub mod policy_schema;
 pub mod progress;
 pub mod serve;
 pub mod sign;
+pub mod signer;
 pub mod verify;
+pub mod verify_attestation;
 pub mod verify_bundle;
 pub mod version;
 
@@ -72,6 +74,8 @@ pub enum Command {
     /// Verify one Sigstore bundle: the command line of sigstore-conformance.
     #[command(hide = true)]
     VerifyBundle(verify_bundle::VerifyBundleArgs),
+    /// Verify an attestation about an image, and write its predicate.
+    VerifyAttestation(verify_attestation::VerifyAttestationArgs),
     /// Sign images by digest and publish the signatures beside them.
     Sign(sign::SignArgs),
     /// Generate a key pair that cosign reads too.
@@ -134,6 +138,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::VerifyAttestation(args) => verify_attestation::run(args),
         Command::VerifyBundle(args) => verify_bundle::run(args),
         Command::Sign(args) => sign::run(args),
         Command::GenerateKeyPair(args) => generate_key_pair::run(args),
@@ -184,6 +189,7 @@ mod tests {
             "serve",
             "explain",
             "verify",
+            "verify-attestation",
             "sign",
             "generate-key-pair",
             "config",

@@ -1,37 +1,35 @@
 //! `sealgate verify`: the decision, made here with a policy of one's own.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use sealgate_registry::{Lifetimes, collect};
-use sealgate_signer::KeySource;
-use sealgate_verifier::policy::SignerIdentity;
+use sealgate_registry::{Client, Lifetimes, client_for, collect};
 use sealgate_verifier::{
-    Collected, Digest, Evidence, EvidenceSource, Mode, Pattern, Policy, PolicyParts, PublicKey, Quorum, Requirement, Revision, Rule,
-    SignedBy, Signer, Subject, TrustedKey, Verdict, evaluate,
+    Attachment, Collected, Evidence, EvidenceSource, Gap, Needs, Policy, Principal, Repository, Requirement, Subject, Verdict, evaluate,
 };
 
 use super::exit::{Exit, Failure};
 use super::image::{Image, RegistryArgs};
 use super::output::{self, Format};
-use super::{block_on, config_file, environment, now, progress::Progress};
+use super::signer::SignerArgs;
+use super::{USER_AGENT, block_on, config_file, now, progress::Progress};
 use crate::gate::explanation::{Decision, Explained, Explanation, Outcome};
 
-/// Name of the signer that `--key` stands for.
-const SIGNER: &str = "key";
 /// How long the evidence of one run counts. The run ends long before.
-const MAX_STALE: Duration = Duration::from_secs(3600);
+pub(super) const MAX_STALE: Duration = Duration::from_secs(3600);
 
 const EXAMPLES: &str = "\
 Examples:
   sealgate verify --key cosign.pub ghcr.io/acme/app:1.2
+  sealgate verify --certificate-identity keyless@distroless.iam.gserviceaccount.com \\
+      --certificate-oidc-issuer https://accounts.google.com gcr.io/distroless/static
   sealgate verify --policy trust-policy.yaml --output json docker.io/library/nginx@sha256:…
 
 Signatures are looked for in the referrers API, under the tag sha256-<hex> and under
 sha256-<hex>.sig. With --key a signature by any of the keys suffices, and no transparency log is
-asked for; with --policy the file's rules decide as they do in the gate.
+asked for; keyless signatures need one. Attestations are not signatures: see verify-attestation.
+With --policy the file's rules decide as they do in the gate.
 
 Exit codes: 0 verified, 1 error, 2 usage, 3 the policy is invalid, 10 unsigned, 11 the image does
 not exist, 12 signed by others or wrongly, 22 denied for another reason, 75 try again.";
@@ -40,11 +38,11 @@ not exist, 12 signed by others or wrongly, 22 denied for another reason, 75 try 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct VerifyArgs {
-    /// A public key: a file or env://VARIABLE; may be given several times
-    #[arg(long, value_name = "KEY", required_unless_present = "policy", conflicts_with = "policy")]
-    pub key: Vec<String>,
-    /// A trust policy
-    #[arg(long, value_name = "FILE")]
+    /// Whose signature suffices.
+    #[command(flatten)]
+    pub signer: SignerArgs,
+    /// A trust policy, instead of a signer
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "certificate_oidc_issuer"])]
     pub policy: Option<PathBuf>,
     /// How registries are reached.
     #[command(flatten)]
@@ -65,67 +63,80 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     super::image::parse(&args.image)?;
     let policy = match &args.policy {
         Some(file) => sealgate_config::load_policy(file).map_err(|errors| config_file::invalid(&errors))?.policy,
-        None => policy_of_keys(&args.key)?,
+        None => args.signer.policy(Requirement::SignedBy)?,
     };
     block_on(async {
         let progress = Progress::start(format!("reading {}", args.image));
         let image = Image::fetch(&args.image, &args.registry).await?;
         progress.step(format!("looking for signatures of {}", args.image));
-        let (verdict, explanation) = judge(&image, &policy, MAX_STALE).await;
+        let reach =
+            |other: &Repository| client_for(other.registry(), args.registry.allow_http, USER_AGENT).map_err(|error| error.to_string());
+        let judged = judge(&image, &policy, MAX_STALE, &reach).await;
         drop(progress);
-        report(&image, &verdict, &explanation, args.output)
+        report(&image, &judged, args.output)
     })
 }
 
-/// The policy that a signature by any of the keys suffices.
-fn policy_of_keys(sources: &[String]) -> Result<Policy, Failure> {
-    let mut keys: Vec<TrustedKey> = Vec::new();
-    for text in sources {
-        let source: KeySource = text.parse().map_err(|error| Failure::new(Exit::Usage, format!("--key {text}: {error}")))?;
-        let pem = source.read(&environment).map_err(|error| Failure::error(error.to_string()))?;
-        let key = PublicKey::from_pem(&pem).map_err(|error| Failure::error(format!("{source}: {error}")))?;
-        if !keys.iter().any(|known| known.key.id() == key.id()) {
-            keys.push(TrustedKey { key, until: None });
-        }
-    }
-    let ids: String = keys.iter().map(|trusted| trusted.key.id().to_string()).collect();
-    let signed_by = SignedBy { quorum: Quorum::Any, signers: vec![SIGNER.to_owned()] };
-    let pattern: Pattern = "**".parse().map_err(|error| Failure::error(format!("{error}")))?;
-    let parts = PolicyParts {
-        revision: Revision(Digest::sha256(ids.as_bytes())),
-        signers: BTreeMap::from([(SIGNER.to_owned(), Signer { identity: SignerIdentity::Keys(keys), images: Vec::new() })]),
-        rules: vec![Rule { pattern, mode: Mode::Enforce, requirements: vec![Requirement::SignedBy(signed_by)], signed_as: Vec::new() }],
-    };
-    Policy::new(parts).map_err(|errors| Failure::error(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+/// The client for a repository that a rule names beside the image's own, or why there is none.
+pub(super) type Reach<'a> = dyn Fn(&Repository) -> Result<Client, String> + 'a;
+
+/// A decision that was made here.
+pub(super) struct Judged {
+    pub(super) verdict: Verdict,
+    pub(super) explanation: Explanation,
+    /// What it was made of.
+    pub(super) attachments: Vec<Attachment>,
 }
 
 /// Collects what the policy reads, decides, and explains.
-pub(super) async fn judge(image: &Image, policy: &Policy, max_stale: Duration) -> (Verdict, Explanation) {
+pub(super) async fn judge(image: &Image, policy: &Policy, max_stale: Duration, reach: &Reach<'_>) -> Judged {
     let (repository, digest, now) = (image.repository(), image.manifest.digest, now());
-    let attachments = if policy.needs(repository).signatures {
-        collect(&image.client, repository, &digest, now, Lifetimes { max_stale }).await
+    let needs = policy.needs(repository);
+    let attachments = if needs.attachments() {
+        gathered(image, policy, needs, Lifetimes { max_stale }, reach).await
     } else {
         Collected::not_collected(EvidenceSource::Signatures, now)
     };
-    let needed = policy.needs(repository).signatures;
-    let gaps = if needed { attachments.gaps.clone() } else { Vec::new() };
+    let gaps = attachments.unseen().cloned().collect();
     let subject =
         Subject { repository: repository.clone(), tag: image.reference.tag.clone(), digest, manifest: image.manifest.bytes.clone() };
-    let verdict = evaluate(&Evidence { subject, attachments, parents: Vec::new() }, policy, now);
+    let evidence = Evidence { subject, attachments, parents: Vec::new() };
+    let verdict = evaluate(&evidence, policy, now);
     let decision = Decision { id: None, at: now, valid_until: verdict.valid_until(), policy: policy.revision().0 };
     let explained =
         Explained { reference: &image.reference, digest, resolution: None, verdict: &verdict, gaps, decision, line: verdict.line() };
     let explanation = explained.into();
-    (verdict, explanation)
+    Judged { verdict, explanation, attachments: evidence.attachments.items }
 }
 
-fn report(image: &Image, verdict: &Verdict, explanation: &Explanation, format: Format) -> Result<(), Failure> {
+/// What is attached to the image in its own repository, and in those that the rule names beside it.
+async fn gathered(image: &Image, policy: &Policy, needs: Needs, lifetimes: Lifetimes, reach: &Reach<'_>) -> Collected<Attachment> {
+    let (repository, digest) = (image.repository(), &image.manifest.digest);
+    let mut all = collect(&image.client, repository, digest, needs, now(), lifetimes).await;
+    let others = policy.rule_for(repository).map(|rule| rule.signatures_from.as_slice()).unwrap_or_default();
+    for other in others.iter().filter(|other| *other != repository) {
+        let more = match reach(other) {
+            Ok(client) => collect(&client, other, digest, needs, now(), lifetimes).await,
+            Err(detail) => {
+                let place = "signatures-from".to_owned();
+                let gap = Gap { source: EvidenceSource::Signatures, place, failure: sealgate_verifier::Failure::Refused, detail };
+                Collected { items: Vec::new(), gaps: vec![gap], collected_at: all.collected_at, stale_at: all.stale_at }
+            }
+        };
+        all = all.and(more);
+    }
+    all
+}
+
+/// The result on stdout, and the denial as a failure.
+pub(super) fn report(image: &Image, judged: &Judged, format: Format) -> Result<(), Failure> {
+    let Judged { verdict, explanation, .. } = judged;
     match format {
         Format::Json => output::json(explanation)?,
         Format::Text if explanation.outcome == Outcome::Admitted => {
-            let valid = explanation.findings.iter().filter_map(|found| Some((found, found.signer.as_ref()?, found.key.as_ref()?)));
+            let valid = explanation.findings.iter().filter_map(|found| Some((found, found.signer.as_ref()?, found.by.as_ref()?)));
             let lines =
-                valid.map(|(found, signer, key)| format!("\n  {} in {}, signer {signer}, key {key}", found.form, found.location.name()));
+                valid.map(|(found, signer, by)| format!("\n  {} in {}, signer {signer}, {}", found.form, found.location.name(), whole(by)));
             output::result(&format!("{}{}", image.pinned(), lines.collect::<String>()))?;
         }
         Format::Text => {}
@@ -133,6 +144,15 @@ fn report(image: &Image, verdict: &Verdict, explanation: &Explanation, format: F
     match verdict {
         Verdict::Admit(_) => Ok(()),
         Verdict::Deny(denial) => Err(Failure::new(Exit::of_denial(denial), denied(image, explanation))),
+    }
+}
+
+/// Who it is, in full.
+fn whole(by: &Principal) -> String {
+    match by {
+        Principal::Key { key } => format!("key {key}"),
+        Principal::Keyless { issuer, identity } => format!("identity {identity} of {issuer}"),
+        Principal::Notation { root, subject } => format!("subject {subject} under {root}"),
     }
 }
 

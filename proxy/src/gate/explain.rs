@@ -43,7 +43,7 @@ impl Gate {
             digest,
             resolution: confirmed.map(|record| Resolution { confirmed_at: record.confirmed_at, fresh_until: None }),
             verdict: &judgement.verdict,
-            gaps: judgement.read.iter().flat_map(|(_, held)| held.set.gaps.iter().cloned()).collect(),
+            gaps: judgement.read.iter().flat_map(|read| read.held.set.unseen().cloned()).collect(),
             decision: Decision {
                 id: recorded.as_ref().map(|record| record.id.clone()),
                 at: recorded.map_or_else(|| self.now(), |record| record.decided_at),

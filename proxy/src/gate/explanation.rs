@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use sealgate_verifier::{
-    Digest, Finding, FindingOutcome, Gap, Location, Mode, Reason, Reference, Repository, SignatureForm, Tag, Timestamp, Verdict,
+    Digest, Finding, FindingKind, FindingOutcome, Gap, Location, Mode, Principal, Reason, Reference, Repository, SignatureForm, Tag,
+    Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
@@ -110,30 +111,48 @@ pub struct FoundSignature {
     pub subject: Digest,
     /// How it is stored.
     pub form: String,
-    /// The signer whose valid signature it is.
+    /// What it says.
+    pub says: FindingKind,
+    /// The signer whose valid signature it is; several names where identities overlap.
     pub signer: Option<String>,
     /// That signer's key.
     pub key: Option<String>,
+    /// Whose signature it is, where that is certain; the policy need not know them.
+    pub by: Option<Principal>,
+    /// When it was made, by the word of a log or a timestamping authority.
+    pub signed_at: Option<Timestamp>,
     /// The first step that failed.
     pub failure: Option<String>,
+    /// What failed and is not enforced at a Notation signer's level.
+    pub warnings: Vec<String>,
 }
 
 impl From<&Finding> for FoundSignature {
     fn from(finding: &Finding) -> Self {
-        let (signer, key, failure) = match &finding.outcome {
-            FindingOutcome::Verified { signer, key } => (Some(signer.clone()), Some(key.to_string()), None),
-            FindingOutcome::Failed { why } => (None, None, Some(why.clone())),
+        let (signer, by, signed_at, failure, warnings) = match &finding.outcome {
+            FindingOutcome::Verified { signers, by, at, warnings } => {
+                (Some(signers.join(", ")), Some(by.clone()), *at, None, warnings.clone())
+            }
+            FindingOutcome::Failed { why, by } => (None, by.clone(), None, Some(why.clone()), Vec::new()),
+        };
+        let key = match &by {
+            Some(Principal::Key { key }) => Some(key.to_string()),
+            Some(Principal::Keyless { .. } | Principal::Notation { .. }) | None => None,
         };
         let Finding { location, attachment, subject, .. } = *finding;
-        Self { location, attachment, subject, form: form_name(finding.form).to_owned(), signer, key, failure }
+        let (form, says) = (form_name(finding.form).to_owned(), finding.kind.clone());
+        Self { location, attachment, subject, form, says, signer, key, by, signed_at, failure, warnings }
     }
 }
 
 const fn form_name(form: SignatureForm) -> &'static str {
     match form {
         SignatureForm::SimpleSigning => "simple signing",
+        SignatureForm::Dsse => "DSSE envelope",
         SignatureForm::BundleDsse => "Sigstore bundle (DSSE)",
         SignatureForm::BundleMessage => "Sigstore bundle (message signature)",
+        SignatureForm::NotationJws => "Notation (JWS)",
+        SignatureForm::NotationCose => "Notation (COSE)",
         SignatureForm::Other => "unknown form",
     }
 }
@@ -199,8 +218,15 @@ fn unmet(reason: &Reason) -> Judged {
         Reason::NoRule => ("a rule that matches the repository".to_owned(), Vec::new()),
         Reason::DeniedByRule => ("deny".to_owned(), Vec::new()),
         Reason::DigestNotListed { .. } => ("digests".to_owned(), Vec::new()),
-        Reason::Unsigned { expected } | Reason::EvidenceMissing { expected, .. } => (expected.clone(), Vec::new()),
-        Reason::SignaturesDoNotSatisfy { expected, by, .. } => (expected.clone(), by.clone()),
+        Reason::Unsigned { expected, .. }
+        | Reason::EvidenceMissing { expected, .. }
+        | Reason::Unattested { expected, .. }
+        | Reason::AttestationSaysOtherwise { expected, .. }
+        | Reason::AttestationOutOfTime { expected, .. }
+        | Reason::NoAlternative { expected, .. } => (expected.clone(), Vec::new()),
+        Reason::SignaturesDoNotSatisfy { expected, by, .. } | Reason::AttestationsDoNotSatisfy { expected, by, .. } => {
+            (expected.clone(), by.clone())
+        }
         Reason::BadManifest { .. } => ("a manifest with one meaning".to_owned(), Vec::new()),
     };
     Judged { requirement, met: false, by, problem: Some(problem(reason)) }
@@ -213,8 +239,18 @@ pub fn problem(reason: &Reason) -> String {
         Reason::NoRule => "no rule of the policy matches this repository".to_owned(),
         Reason::DeniedByRule => "the rule denies every image that it matches".to_owned(),
         Reason::DigestNotListed { listed } => format!("the digest is none of the {listed} that the rule lists"),
-        Reason::Unsigned { .. } => "no signature exists".to_owned(),
-        Reason::SignaturesDoNotSatisfy { found, .. } => format!("found {found}"),
+        Reason::Unsigned { attested, .. } if attested.is_empty() => "no signature exists".to_owned(),
+        Reason::Unsigned { attested, .. } => format!("no signature exists; attested is {}, which is no approval", attested.join(", ")),
+        Reason::Unattested { found, .. } if found.is_empty() => "no such attestation exists".to_owned(),
+        Reason::Unattested { found, .. } => format!("no such attestation exists; found {found}"),
+        Reason::SignaturesDoNotSatisfy { found, .. }
+        | Reason::AttestationsDoNotSatisfy { found, .. }
+        | Reason::AttestationSaysOtherwise { found, .. }
+        | Reason::AttestationOutOfTime { found, .. } => format!("found {found}"),
+        Reason::NoAlternative { alternatives, .. } => {
+            let each: Vec<String> = alternatives.iter().map(problem).collect();
+            format!("no alternative holds: {}", each.join("; "))
+        }
         Reason::EvidenceMissing { gaps, .. } => {
             let gaps: Vec<String> = gaps.iter().map(gap_line).collect();
             format!("not everything could be seen: {}", gaps.join("; "))
@@ -302,9 +338,28 @@ fn signature_lines(found: &FoundSignature, explanation: &Explanation, paint: &dy
         (Some(signer), _) => format!("{} by {signer}", paint("valid", true)),
         (None, failure) => format!("{}: {}", paint("does not count", false), failure.as_deref().unwrap_or("no reason was given")),
     };
-    let _ = write!(line, "\n    {} in {}, manifest {}", found.form, found.location.name(), found.attachment);
-    if let Some(key) = &found.key {
-        let _ = write!(line, "\n    key {key}");
+    let what = match &found.says {
+        FindingKind::Attestation { predicate_type } => format!("attestation {predicate_type}, "),
+        FindingKind::Signature | FindingKind::Unread => String::new(),
+    };
+    let _ = write!(line, "\n    {what}{} in {}, manifest {}", found.form, found.location.name(), found.attachment);
+    match &found.by {
+        Some(Principal::Key { key }) => {
+            let _ = write!(line, "\n    key {key}");
+        }
+        Some(Principal::Keyless { issuer, identity }) => {
+            let _ = write!(line, "\n    issuer {issuer}\n    identity {identity}");
+        }
+        Some(Principal::Notation { root, subject }) => {
+            let _ = write!(line, "\n    subject {subject}\n    root {root}");
+        }
+        None => {}
+    }
+    if let Some(at) = found.signed_at {
+        let _ = write!(line, "\n    signed {at}");
+    }
+    for warning in &found.warnings {
+        let _ = write!(line, "\n    not enforced: {warning}");
     }
     if found.subject != explanation.digest {
         let _ = write!(line, "\n    over the index {}", found.subject);
@@ -331,9 +386,11 @@ mod tests {
             findings: vec![Finding {
                 location: Location::SignatureTag,
                 attachment: Digest::sha256(b"signature"),
+                layer: None,
                 subject: digest,
                 form: SignatureForm::SimpleSigning,
-                outcome: FindingOutcome::Failed { why: "expected a key of the policy, found another".into() },
+                kind: FindingKind::Signature,
+                outcome: FindingOutcome::Failed { why: "expected a key of the policy, found another".into(), by: None },
             }],
             valid_until: None,
         });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sealgate_verifier::classify::{Class, classify, may_be_evidence};
 use sealgate_verifier::{
-    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Manifest, ManifestReference, Mode, ParentEvidence, Reason, Repository,
-    Requirement, Subject, Timestamp, Verdict, evaluate, limits,
+    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, Manifest, ManifestReference, Mode, ParentEvidence,
+    Reason, Repository, Requirement, Subject, Timestamp, Verdict, evaluate, limits,
 };
 
 use crate::gate::decided::{DecidedParts, Outcome};
@@ -36,8 +36,18 @@ type Deciding = std::pin::Pin<Box<dyn Future<Output = Result<Arc<Decided>, GateE
 /// A verdict, and what it was made of.
 pub(in crate::gate) struct Judgement {
     pub(in crate::gate) verdict: Verdict,
-    /// The evidence sets that were read, by the digest that they are about.
-    pub(in crate::gate) read: Vec<(Digest, Arc<HeldEvidence>)>,
+    /// The evidence sets that were read.
+    pub(in crate::gate) read: Vec<Read>,
+}
+
+/// An evidence set that was read.
+pub(in crate::gate) struct Read {
+    /// Where it is kept.
+    pub(in crate::gate) repository: Repository,
+    /// What it is about.
+    pub(in crate::gate) subject: Digest,
+    /// The set.
+    pub(in crate::gate) held: Arc<HeldEvidence>,
 }
 
 impl Gate {
@@ -185,10 +195,8 @@ impl Gate {
         if needs.parents {
             for parent in self.store.indexes_listing(repository, &raw.digest).map_err(GateError::store)?.into_iter().take(PARENTS) {
                 let Ok(index) = self.raw_manifest(repository, &parent).await else { continue };
-                let attachments = if needs.signatures {
-                    let held = self.evidence(repository, &parent, self.evidence_ttl(), Wait::Soon).await?;
-                    read.push((parent, Arc::clone(&held)));
-                    held.set.clone()
+                let attachments = if needs.attachments() {
+                    self.gathered(repository, &parent, load, self.evidence_ttl(), Wait::Soon, &mut read).await?
                 } else {
                     not_collected(self.now())
                 };
@@ -198,22 +206,49 @@ impl Gate {
         let subject = Subject { repository: repository.clone(), tag: None, digest: raw.digest, manifest: raw.bytes.clone() };
         let mut evidence = Evidence { subject, attachments: not_collected(self.now()), parents };
         let mut verdict = self.evaluate(&evidence, load);
-        if !needs.signatures || matches!(verdict, Verdict::Admit(_)) {
+        if !needs.attachments() || matches!(verdict, Verdict::Admit(_)) {
             return Ok(Judgement { verdict, read });
         }
         // A denial on evidence that is not quite new is worth one more look: somebody may have signed meanwhile.
         let parents = read.len();
         for (max_age, wait) in [(self.evidence_ttl(), Wait::Soon), (self.evidence_missing_ttl(), Wait::ForIt)] {
-            let held = self.evidence(repository, &raw.digest, max_age, wait).await?;
-            evidence.attachments = held.set.clone();
-            verdict = self.evaluate(&evidence, load);
             read.truncate(parents);
-            read.push((raw.digest, held));
+            evidence.attachments = self.gathered(repository, &raw.digest, load, max_age, wait, &mut read).await?;
+            verdict = self.evaluate(&evidence, load);
             if matches!(verdict, Verdict::Admit(_)) {
                 break;
             }
         }
         Ok(Judgement { verdict, read })
+    }
+
+    /// What is attached to `subject` in its own repository, and in those that the rule names beside it.
+    async fn gathered(
+        self: &Arc<Self>,
+        repository: &Repository,
+        subject: &Digest,
+        load: &PolicyLoad,
+        max_age: i64,
+        wait: Wait,
+        read: &mut Vec<Read>,
+    ) -> Result<Collected<Attachment>, GateError> {
+        let needs = load.policy.needs(repository);
+        let others = load.policy.rule_for(repository).map(|rule| rule.signatures_from.as_slice()).unwrap_or_default();
+        let mut all: Option<Collected<Attachment>> = None;
+        for place in std::iter::once(repository).chain(others.iter().filter(|other| *other != repository)) {
+            let set = if self.upstreams.of(place).is_some() {
+                let held = self.evidence(place, subject, needs, max_age, wait).await?;
+                read.push(Read { repository: place.clone(), subject: *subject, held: Arc::clone(&held) });
+                held.set.clone()
+            } else {
+                out_of_reach(place, self.now())
+            };
+            all = Some(match all {
+                Some(all) => all.and(set),
+                None => set,
+            });
+        }
+        Ok(all.unwrap_or_else(|| not_collected(self.now())))
     }
 
     fn evaluate(&self, evidence: &Evidence, load: &PolicyLoad) -> Verdict {
@@ -292,7 +327,7 @@ impl Gate {
             Verdict::Admit(_) => self.evidence_ttl(),
             Verdict::Deny(_) => self.evidence_missing_ttl(),
         };
-        let due = judgement.read.iter().map(|(_, held)| held.checked_at.plus(lifetime)).min().unwrap_or(now.plus(WITHOUT_EVIDENCE));
+        let due = judgement.read.iter().map(|read| read.held.checked_at.plus(lifetime)).min().unwrap_or(now.plus(WITHOUT_EVIDENCE));
         judgement.verdict.valid_until().map_or(due, |until| until.min(due))
     }
 
@@ -310,7 +345,15 @@ fn seconds(duration: std::time::Duration) -> i64 {
 }
 
 fn not_collected(now: Timestamp) -> Collected<Attachment> {
-    Collected::not_collected(EvidenceSource::Signatures, now)
+    let of = |source| Collected::not_collected(source, now);
+    of(EvidenceSource::Signatures).and(of(EvidenceSource::Attestations))
+}
+
+/// The closed world: a policy adds no registry.
+fn out_of_reach(repository: &Repository, now: Timestamp) -> Collected<Attachment> {
+    let detail = format!("its registry is not configured: {repository}");
+    let gap = Gap { source: EvidenceSource::Signatures, place: "signatures-from".to_owned(), failure: Failure::Refused, detail };
+    Collected { items: Vec::new(), gaps: vec![gap], collected_at: now, stale_at: Timestamp(i64::MAX) }
 }
 
 fn outcome(verdict: Verdict, last: Option<&Decided>, now: Timestamp) -> Outcome {
@@ -321,7 +364,7 @@ fn outcome(verdict: Verdict, last: Option<&Decided>, now: Timestamp) -> Outcome 
     if denial.mode == Mode::Audit {
         return Outcome::Audited(denial);
     }
-    let by_time = denial.reasons.iter().all(|reason| matches!(reason, Reason::EvidenceMissing { .. }));
+    let by_time = denial.reasons.iter().all(Reason::may_pass);
     let until = match last.map(|last| (&last.outcome, last.valid_until)) {
         Some((Outcome::Admitted(_), ended)) => Some(ended.plus(LEASE)),
         Some((Outcome::Leased { until, .. }, _)) => Some(*until),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sealgate_registry::{FetchError, TagPage};
-use sealgate_verifier::{Attachment, Digest, Failure, Gap, Manifest, Repository, media_type};
+use sealgate_verifier::{Attachment, Digest, Failure, Gap, Manifest, Needs, Repository, media_type};
 use serde_json::{Value, json};
 
 use crate::gate::decided::Admitted;
@@ -25,9 +25,11 @@ impl Gate {
     ) -> Result<Admitted<Bytes>, GateError> {
         let decided = self.decide(repository, subject).await?;
         let Some(admitted) = decided.admitted_manifest() else { return Err(GateError::Denied(decided)) };
-        let held = self.evidence(repository, subject, self.evidence_ttl(), Wait::ForIt).await?;
+        let needs = Some(self.policy.load().policy.needs(repository)).filter(|needs| needs.attachments());
+        let needs = needs.unwrap_or(Needs { signatures: true, ..Needs::default() });
+        let held = self.evidence(repository, subject, needs, self.evidence_ttl(), Wait::ForIt).await?;
         if held.set.items.is_empty()
-            && let Some(gap) = held.set.gaps.first()
+            && let Some(gap) = held.set.unseen().next()
         {
             return Err(GateError::Upstream(gap_error(gap)));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sealgate_registry::{FetchError, FetchedManifest, Lifetimes, Referrers, Repositories, collect};
-use sealgate_verifier::{Attachment, Collected, Digest, Manifest, ManifestReference, Repository, Tag, Timestamp, limits};
+use sealgate_verifier::{Attachment, Collected, Digest, Manifest, ManifestReference, Needs, Repository, Tag, Timestamp, limits};
 
 use crate::gate::{Gate, GateError};
 use crate::metrics::UpstreamKind;
@@ -101,11 +101,26 @@ impl Gate {
         Ok(raw)
     }
 
-    /// The evidence attached to `subject`, looked for at most `max_age` seconds ago where that is possible.
+    /// The evidence attached to `subject` of the kinds that `needs` asks for, looked for at most `max_age` seconds ago where that is
+    /// possible.
     pub(in crate::gate) async fn evidence(
         self: &Arc<Self>,
         repository: &Repository,
         subject: &Digest,
+        needs: Needs,
+        max_age: i64,
+        wait: Wait,
+    ) -> Result<Arc<HeldEvidence>, GateError> {
+        let held = self.evidence_once(repository, subject, needs, max_age, wait).await?;
+        // A search under way may have been for the other kind.
+        if held.set.covers(needs) { Ok(held) } else { self.evidence_once(repository, subject, needs, max_age, wait).await }
+    }
+
+    async fn evidence_once(
+        self: &Arc<Self>,
+        repository: &Repository,
+        subject: &Digest,
+        needs: Needs,
         max_age: i64,
         wait: Wait,
     ) -> Result<Arc<HeldEvidence>, GateError> {
@@ -115,11 +130,14 @@ impl Gate {
             None => self.stored_evidence(repository, subject)?,
         };
         if let Some(held) = &held
+            && held.set.covers(needs)
             && (0..max_age).contains(&self.now().since(held.checked_at))
         {
             return Ok(Arc::clone(held));
         }
-        let counts = held.clone().filter(|held| wait == Wait::Soon && self.now() < held.set.stale_at);
+        let counts = held.clone().filter(|held| wait == Wait::Soon && held.set.covers(needs) && self.now() < held.set.stale_at);
+        // What an earlier search was for stays known.
+        let needs = held.as_ref().map_or(needs, |held| needs.or(held.set.sought()));
         let gate = Arc::clone(self);
         let work = key.clone();
         let flight = self.evidence_flights.join(key, move || async move {
@@ -127,9 +145,9 @@ impl Gate {
             let max_stale = gate.config.evidence_max_stale;
             let _turn = gate.upstream(&repository)?.search().await;
             let started = gate.now();
-            let found = collect(&GateRepositories(&gate), &repository, &subject, started, Lifetimes { max_stale }).await;
+            let found = collect(&GateRepositories(&gate), &repository, &subject, needs, started, Lifetimes { max_stale }).await;
             let set = match held {
-                Some(held) if !found.gaps.is_empty() && started < held.set.stale_at => join(&held.set, found),
+                Some(held) if found.unseen().next().is_some() && started < held.set.stale_at => join(&held.set, found),
                 _ => found,
             };
             for attachment in &set.items {
@@ -175,7 +193,8 @@ impl Gate {
         now: Timestamp,
     ) -> Result<(), GateError> {
         let stored = self.store.evidence(repository, subject).map_err(GateError::store)?;
-        if stored.is_some_and(|record| record.collected_at == set.collected_at && record.attachments.len() == set.items.len()) {
+        let same = |record: &EvidenceRecord| record.collected_at == set.collected_at && record.gaps == set.gaps;
+        if stored.is_some_and(|record| same(&record) && record.attachments.len() == set.items.len()) {
             return Ok(());
         }
         let mut attachments = Vec::with_capacity(set.items.len());

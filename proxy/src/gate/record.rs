@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealgate_verifier::{Denial, Repository, Timestamp, Verdict};
 
 use crate::gate::decided::{DecidedParts, Outcome};
-use crate::gate::judge::Judgement;
+use crate::gate::judge::{Judgement, Read};
 use crate::gate::material::RawManifest;
 use crate::gate::{Decided, Gate, GateError, PolicyLoad};
 use crate::store::{DecisionRecord, Outcome as RecordedOutcome};
@@ -27,7 +27,7 @@ impl Gate {
             Outcome::Evidence { .. } | Outcome::Leased { .. } | Outcome::Denied(_) => false,
         };
         if serves {
-            for (subject, held) in &judgement.read {
+            for Read { repository, subject, held } in &judgement.read {
                 self.store_evidence(repository, subject, &held.set, now).await?;
             }
             let stored = self.store.store_manifest(repository, &raw.digest, raw.bytes.clone(), &raw.manifest, now).await;

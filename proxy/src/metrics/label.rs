@@ -118,6 +118,16 @@ labels! {
         SignaturesDoNotSatisfy = "signatures-do-not-satisfy",
         /// See [`Reason::EvidenceMissing`].
         EvidenceMissing = "evidence-missing",
+        /// See [`Reason::Unattested`].
+        Unattested = "unattested",
+        /// See [`Reason::AttestationsDoNotSatisfy`].
+        AttestationsDoNotSatisfy = "attestations-do-not-satisfy",
+        /// See [`Reason::AttestationSaysOtherwise`].
+        AttestationSaysOtherwise = "attestation-says-otherwise",
+        /// See [`Reason::AttestationOutOfTime`].
+        AttestationOutOfTime = "attestation-out-of-time",
+        /// See [`Reason::NoAlternative`].
+        NoAlternative = "no-alternative",
         /// See [`Reason::BadManifest`].
         BadManifest = "bad-manifest",
     }
@@ -132,6 +142,11 @@ impl From<&Reason> for ReasonKind {
             Reason::Unsigned { .. } => Self::Unsigned,
             Reason::SignaturesDoNotSatisfy { .. } => Self::SignaturesDoNotSatisfy,
             Reason::EvidenceMissing { .. } => Self::EvidenceMissing,
+            Reason::Unattested { .. } => Self::Unattested,
+            Reason::AttestationsDoNotSatisfy { .. } => Self::AttestationsDoNotSatisfy,
+            Reason::AttestationSaysOtherwise { .. } => Self::AttestationSaysOtherwise,
+            Reason::AttestationOutOfTime { .. } => Self::AttestationOutOfTime,
+            Reason::NoAlternative { .. } => Self::NoAlternative,
             Reason::BadManifest { .. } => Self::BadManifest,
         }
     }

@@ -3,25 +3,25 @@
 use std::collections::BTreeSet;
 
 use super::Case;
-use crate::evidence::Gap;
-use crate::message::summary;
-use crate::policy::{Requirement, SignedBy};
-use crate::verdict::{Denial, Finding, FindingOutcome, Reason, Verdict};
+use super::attested::Shortfall;
+use super::view::Seen;
+use crate::evidence::{EvidenceSource, Failure, Gap};
+use crate::message::{few, quote, summary};
+use crate::policy::{Attested, Requirement, SignedBy};
+use crate::verdict::{Denial, Finding, FindingKind, FindingOutcome, Reason, Verdict};
 
-impl Case<'_> {
+impl<'a> Case<'a> {
     pub(super) fn deny(mut self) -> Verdict {
         let rule = self.rule;
         let views = self.views.len();
-        let unmet: Vec<&Requirement> = rule.requirements.iter().filter(|r| (0..views).all(|view| self.met(r, view).is_none())).collect();
+        let unmet: Vec<&'a Requirement> = rule.requirements.iter().filter(|r| (0..views).all(|view| self.met(r, view).is_none())).collect();
         // Each requirement holds somewhere, but not all of them by one index: those that the subject itself does not meet.
         let unmet = if unmet.is_empty() { rule.requirements.iter().filter(|r| self.met(r, 0).is_none()).collect() } else { unmet };
         let findings = self.findings(true);
-        let index_gaps: Vec<Gap> = self.gaps.iter().cloned().collect();
-        let gaps = self.all_gaps();
-        let mut reasons: Vec<Reason> = unmet.into_iter().map(|requirement| reason(requirement, &findings, &gaps, &index_gaps)).collect();
+        let mut reasons: Vec<Reason> = unmet.into_iter().map(|requirement| self.reason(requirement, &findings)).collect();
         // A gap may close by itself, so it is the least telling.
-        reasons.sort_by_key(|reason| matches!(reason, Reason::EvidenceMissing { .. }));
-        let stale_at = self.views.iter().filter_map(|view| view.seen.as_ref()).map(|seen| seen.search.stale_at).min();
+        reasons.sort_by_key(Reason::may_pass);
+        let stale_at = self.views.iter().filter_map(|view| view.seen()).map(Seen::stale_at).min();
         Verdict::Deny(Denial {
             repository: self.evidence.subject.repository.clone(),
             digest: self.evidence.subject.digest,
@@ -33,35 +33,110 @@ impl Case<'_> {
         })
     }
 
-    fn all_gaps(&self) -> Vec<Gap> {
-        let seen = self.views.iter().filter_map(|view| view.seen.as_ref()).flat_map(|seen| &seen.search.gaps);
-        seen.chain(&self.gaps).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    fn reason(&mut self, requirement: &'a Requirement, findings: &[Finding]) -> Reason {
+        let expected = requirement.to_string();
+        match requirement {
+            // `allow` always holds, so only `deny` comes here; both name the rule as the reason.
+            Requirement::Allow | Requirement::Deny => Reason::DeniedByRule,
+            Requirement::Digests(digests) if self.gaps.is_empty() => Reason::DigestNotListed { listed: digests.len() },
+            Requirement::Digests(_) => Reason::EvidenceMissing { expected, gaps: self.gaps.iter().cloned().collect() },
+            Requirement::SignedBy(signed_by) => match self.gaps_of(EvidenceSource::Signatures) {
+                gaps if gaps.is_empty() => unsigned(signed_by, expected, findings),
+                gaps => Reason::EvidenceMissing { expected, gaps },
+            },
+            Requirement::Attested(attested) => match self.gaps_of(EvidenceSource::Attestations) {
+                gaps if gaps.is_empty() => self.unattested(attested, expected, findings),
+                gaps => Reason::EvidenceMissing { expected, gaps },
+            },
+            Requirement::AnyOf(branches) => {
+                let alternatives = branches.iter().map(|branch| self.first_reason(branch, findings)).collect();
+                Reason::NoAlternative { expected, alternatives }
+            }
+        }
+    }
+
+    /// Of one alternative: the first requirement that nothing meets, else the first that the subject itself does not.
+    fn first_reason(&mut self, branch: &'a [Requirement], findings: &[Finding]) -> Reason {
+        let views = self.views.len();
+        let nowhere = branch.iter().find(|r| (0..views).all(|view| self.met(r, view).is_none()));
+        let unmet = nowhere.or_else(|| branch.iter().find(|r| self.met(r, 0).is_none()));
+        unmet.map_or(Reason::DeniedByRule, |requirement| self.reason(requirement, findings))
+    }
+
+    /// What could not be seen of signatures, or of attestations. Both are looked for in the same places; what only nobody has looked
+    /// for yet is told apart.
+    fn gaps_of(&self, source: EvidenceSource) -> Vec<Gap> {
+        let seen = self.views.iter().filter_map(|view| view.seen()).flat_map(Seen::gaps);
+        let gaps = seen.chain(&self.gaps).filter(|gap| gap.failure != Failure::NotCollected || gap.source == source);
+        gaps.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn unattested(&self, attested: &Attested, expected: String, findings: &[Finding]) -> Reason {
+        let mut shortfalls = self.shortfalls(attested);
+        shortfalls.sort_by(|(_, one), (_, other)| one.cmp(other));
+        let telling = |shortfall: &Shortfall| match shortfall {
+            Shortfall::Condition(why) | Shortfall::Time(why) => why.clone(),
+        };
+        let found = few(shortfalls.iter().map(|(signer, shortfall)| format!("by {signer}, {}", telling(shortfall))));
+        match shortfalls.first() {
+            Some((_, Shortfall::Condition(_))) => return Reason::AttestationSaysOtherwise { expected, found },
+            Some((_, Shortfall::Time(_))) => return Reason::AttestationOutOfTime { expected, found },
+            None => {}
+        }
+        let of_type = |finding: &&Finding| match &finding.kind {
+            FindingKind::Attestation { predicate_type } => attested.kind.matches(predicate_type),
+            FindingKind::Signature | FindingKind::Unread => false,
+        };
+        let of_type: Vec<&Finding> = findings.iter().filter(of_type).collect();
+        if of_type.is_empty() {
+            return Reason::Unattested { expected, found: in_its_place(findings) };
+        }
+        let (by, found) = split(&attested.by, of_type);
+        Reason::AttestationsDoNotSatisfy { expected, by, found }
     }
 }
 
-fn reason(requirement: &Requirement, findings: &[Finding], gaps: &[Gap], index_gaps: &[Gap]) -> Reason {
-    let missing = |gaps: &[Gap]| Reason::EvidenceMissing { expected: requirement.to_string(), gaps: gaps.to_vec() };
-    match requirement {
-        // `allow` always holds, so only `deny` comes here; both name the rule as the reason.
-        Requirement::Allow | Requirement::Deny => Reason::DeniedByRule,
-        Requirement::Digests(digests) if index_gaps.is_empty() => Reason::DigestNotListed { listed: digests.len() },
-        Requirement::Digests(_) => missing(index_gaps),
-        Requirement::SignedBy(_) if !gaps.is_empty() => missing(gaps),
-        Requirement::SignedBy(_) if findings.is_empty() => Reason::Unsigned { expected: requirement.to_string() },
-        Requirement::SignedBy(signed_by) => not_satisfied(signed_by, requirement.to_string(), findings),
+/// What there is where an attestation of the type is missed.
+fn in_its_place(findings: &[Finding]) -> String {
+    let types = predicate_types(findings);
+    let unread: Vec<&Finding> = findings.iter().filter(|finding| finding.kind == FindingKind::Unread).collect();
+    if !types.is_empty() {
+        return few(types.into_iter().map(|kind| format!("an attestation of another type, {}", quote(&kind))));
     }
+    if !unread.is_empty() {
+        return summary(&unread);
+    }
+    if findings.is_empty() { String::new() } else { "a signature, which attests nothing".to_owned() }
 }
 
-fn not_satisfied(signed_by: &SignedBy, expected: String, findings: &[Finding]) -> Reason {
+fn predicate_types(findings: &[Finding]) -> BTreeSet<String> {
+    let of = |finding: &Finding| match &finding.kind {
+        FindingKind::Attestation { predicate_type } => Some(predicate_type.clone()),
+        FindingKind::Signature | FindingKind::Unread => None,
+    };
+    findings.iter().filter_map(of).collect()
+}
+
+fn unsigned(signed_by: &SignedBy, expected: String, findings: &[Finding]) -> Reason {
+    let approvals: Vec<&Finding> = findings.iter().filter(|f| !matches!(f.kind, FindingKind::Attestation { .. })).collect();
+    if approvals.is_empty() {
+        return Reason::Unsigned { expected, attested: predicate_types(findings).into_iter().collect() };
+    }
+    let (by, found) = split(signed_by, approvals);
+    Reason::SignaturesDoNotSatisfy { expected, by, found }
+}
+
+/// The named signers among those who made `findings`, and everything else in one line.
+fn split(quorum: &SignedBy, findings: Vec<&Finding>) -> (Vec<String>, String) {
     let mut by = BTreeSet::new();
     let mut rest = Vec::new();
     for finding in findings {
         match &finding.outcome {
-            FindingOutcome::Verified { signer, .. } if signed_by.signers.contains(signer) => {
-                by.insert(signer.clone());
+            FindingOutcome::Verified { signers, .. } if signers.iter().any(|signer| quorum.names(signer)) => {
+                by.extend(signers.iter().filter(|signer| quorum.names(signer)).cloned());
             }
             FindingOutcome::Verified { .. } | FindingOutcome::Failed { .. } => rest.push(finding),
         }
     }
-    Reason::SignaturesDoNotSatisfy { expected, by: by.into_iter().collect(), found: summary(&rest) }
+    (by.into_iter().collect(), summary(&rest))
 }

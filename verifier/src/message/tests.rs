@@ -19,7 +19,7 @@ fn denial(reasons: Vec<Reason>) -> Denial {
 }
 
 fn unsigned() -> Reason {
-    Reason::Unsigned { expected: "signed-by any of ci".to_owned() }
+    Reason::Unsigned { expected: "signed-by any of ci".to_owned(), attested: Vec::new() }
 }
 
 fn every_reason() -> Vec<Reason> {
@@ -41,6 +41,21 @@ fn every_reason() -> Vec<Reason> {
         },
         Reason::EvidenceMissing { expected: "signed-by any of ci".to_owned(), gaps: vec![gap] },
         Reason::BadManifest { problem: "both".to_owned() },
+        Reason::Unattested { expected: "attested vuln by any of ci".to_owned(), found: "a signature, which attests nothing".to_owned() },
+        Reason::AttestationsDoNotSatisfy {
+            expected: "attested vuln by all of ci, qa".to_owned(),
+            by: vec!["ci".to_owned()],
+            found: String::new(),
+        },
+        Reason::AttestationSaysOtherwise {
+            expected: "attested vuln by any of ci where /a is b".to_owned(),
+            found: "by ci, /a is c, expected b".to_owned(),
+        },
+        Reason::AttestationOutOfTime {
+            expected: "attested vuln by any of ci, at most 1d old".to_owned(),
+            found: "by ci, it is of 2026-11-23T23:59:59Z, over 1d old".to_owned(),
+        },
+        Reason::NoAlternative { expected: "signed-by any of ci, or digests (2 listed)".to_owned(), alternatives: vec![unsigned()] },
     ]
 }
 
@@ -59,7 +74,7 @@ fn an_unsigned_image_is_told_how_to_be_signed() {
 #[test]
 fn each_reason_names_rule_expected_found_and_mend_in_words_of_its_own() {
     let lines: BTreeSet<String> = every_reason().into_iter().map(|reason| denial(vec![reason]).line(None)).collect();
-    assert_eq!(lines.len(), 7);
+    assert_eq!(lines.len(), 12);
     for line in &lines {
         for part in ["DENIED by policy rule docker.io/library/*: expected ", "; found ", "; mend: "] {
             assert!(line.contains(part), "{line}");
@@ -90,7 +105,21 @@ fn hostile_text_stays_one_line_of_printable_ascii_within_the_limit() {
                         (gap.place, gap.detail) = (hostile.clone(), hostile.clone());
                     }
                 }
-                Reason::Unsigned { expected } => expected.clone_from(&hostile),
+                Reason::Unsigned { expected, attested } => {
+                    expected.clone_from(&hostile);
+                    attested.push(hostile.clone());
+                }
+                Reason::AttestationsDoNotSatisfy { expected, by, found } => {
+                    (*expected, *found) = (hostile.clone(), hostile.clone());
+                    by.push(hostile.clone());
+                }
+                Reason::Unattested { expected, found }
+                | Reason::AttestationSaysOtherwise { expected, found }
+                | Reason::AttestationOutOfTime { expected, found } => (*expected, *found) = (hostile.clone(), hostile.clone()),
+                Reason::NoAlternative { expected, alternatives } => {
+                    expected.clone_from(&hostile);
+                    alternatives.push(Reason::Unattested { expected: hostile.clone(), found: hostile.clone() });
+                }
                 Reason::BadManifest { problem } => problem.clone_from(&hostile),
                 Reason::NoRule | Reason::DeniedByRule | Reason::DigestNotListed { .. } => {}
             }
@@ -106,7 +135,12 @@ fn hostile_text_stays_one_line_of_printable_ascii_within_the_limit() {
 
 #[test]
 fn exit_codes_follow_the_lasting_reasons() {
-    let [no_rule, _, digest, unsigned, signatures, missing, _] = <[Reason; 7]>::try_from(every_reason()).expect("seven");
+    let [no_rule, _, digest, unsigned, signatures, missing, _, unattested, attestations, otherwise, time, _] =
+        <[Reason; 12]>::try_from(every_reason()).expect("twelve");
+    let any_of = |alternatives: &[&Reason]| Reason::NoAlternative {
+        expected: String::new(),
+        alternatives: alternatives.iter().map(|reason| (*reason).clone()).collect(),
+    };
     for (reasons, code) in [
         (vec![unsigned.clone()], 10),
         (vec![signatures.clone()], 12),
@@ -116,8 +150,18 @@ fn exit_codes_follow_the_lasting_reasons() {
         (vec![unsigned.clone(), unsigned.clone()], 10),
         (vec![unsigned.clone(), signatures], 22),
         (vec![unsigned.clone(), missing.clone()], 10),
-        (vec![digest, missing], 22),
+        (vec![digest, missing.clone()], 22),
         (vec![], 22),
+        (vec![unattested.clone()], 10),
+        (vec![unattested.clone(), unsigned.clone()], 10),
+        (vec![attestations.clone()], 12),
+        (vec![otherwise.clone()], 22),
+        (vec![time], 22),
+        (vec![any_of(&[&unsigned, &unattested])], 10),
+        (vec![any_of(&[&unsigned, &attestations])], 22),
+        (vec![any_of(&[&unsigned, &missing])], 75),
+        (vec![any_of(&[&any_of(&[&missing]), &unsigned])], 75),
+        (vec![any_of(&[&unsigned, &missing]), otherwise], 22),
     ] {
         assert_eq!(denial(reasons.clone()).outcome_code(), code, "{reasons:?}");
     }
@@ -128,9 +172,11 @@ fn a_summary_is_short_and_says_each_thing_once() {
     let finding = |why: &str| Finding {
         location: Location::SignatureTag,
         attachment: Digest::sha256(why.as_bytes()),
+        layer: None,
         subject: Digest::sha256(b""),
         form: SignatureForm::SimpleSigning,
-        outcome: FindingOutcome::Failed { why: why.to_owned() },
+        kind: FindingKind::Signature,
+        outcome: FindingOutcome::Failed { why: why.to_owned(), by: None },
     };
     let findings: Vec<Finding> = ["a", "b", "c", "d", "e", "a"].map(finding).into();
     let findings: Vec<&Finding> = findings.iter().collect();

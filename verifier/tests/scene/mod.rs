@@ -12,7 +12,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use sealgate_verifier::media_type::{BUNDLE_V03, COSIGN_SIGN_PREDICATE, OCI_EMPTY, OCI_MANIFEST, SIMPLE_SIGNING};
 use sealgate_verifier::{
-    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, Location, Mode, ParentEvidence, Policy, PolicyParts,
+    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, Location, ParentEvidence, Policy, PolicyParts,
     PublicKey, Quorum, Reason, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, Subject, Timestamp, TrustedKey, Verdict,
     evaluate,
 };
@@ -96,9 +96,14 @@ pub fn bundle(material: &str, content: &str, subject: &Bytes) -> Attachment {
 }
 
 /// A DSSE envelope by `key` with a statement of type `predicate` about `subject`, in JSON.
-pub fn dsse(key: &Key, subject: Digest, predicate: &str) -> String {
+pub fn dsse(key: &Key, subject: Digest, predicate_type: &str) -> String {
+    envelope(key, subject, predicate_type, "{}")
+}
+
+/// The same, with a predicate in JSON.
+pub fn envelope(key: &Key, subject: Digest, predicate_type: &str, predicate: &str) -> String {
     let statement = format!(
-        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"digest":{{"sha256":"{}"}}}}],"predicateType":"{predicate}","predicate":{{}}}}"#,
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"digest":{{"sha256":"{}"}}}}],"predicateType":"{predicate_type}","predicate":{predicate}}}"#,
         subject.hex()
     );
     let kind = "application/vnd.in-toto+json";
@@ -165,13 +170,20 @@ pub fn signed_by(quorum: Quorum, signers: &[&str]) -> Requirement {
 
 /// A rule for `docker.io/library/*`.
 pub fn rule(requirements: Vec<Requirement>) -> Rule {
-    Rule { pattern: "docker.io/library/*".parse().expect("a pattern"), mode: Mode::Enforce, requirements, signed_as: Vec::new() }
+    Rule::of("docker.io/library/*".parse().expect("a pattern"), requirements)
 }
 
 /// A policy with these signers and rules.
 pub fn policy(signers: Vec<(&str, Signer)>, rules: Vec<Rule>) -> Policy {
     let signers: BTreeMap<String, Signer> = signers.into_iter().map(|(name, signer)| (name.to_owned(), signer)).collect();
-    Policy::new(PolicyParts { revision: Revision(Digest::sha256(b"test")), signers, rules }).expect("a policy")
+    Policy::new(PolicyParts {
+        revision: Revision(Digest::sha256(b"test")),
+        signers,
+        trust_roots: BTreeMap::new(),
+        baseline: Vec::new(),
+        rules,
+    })
+    .expect("a policy")
 }
 
 /// The usual policy: `signed-by` any of `ci`, whose key is the first.
