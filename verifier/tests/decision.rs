@@ -142,7 +142,7 @@ fn signatures_that_speak_of_something_else_do_not_count() {
         ),
         (
             bundle(r#""certificate":{"rawBytes":""}"#, &dsse(key, digest, "https://sigstore.dev/cosign/sign/v1"), &image),
-            "a keyless signature, and the rule names no keyless identity".to_owned(), // V3
+            "a keyless signature that does not hold under the public trust root: certificate: not a certificate".to_owned(), // V3
         ),
         (
             attachment(Location::AttestationTag, DSSE, Bytes::from_static(b"{}"), "", ""),
