@@ -6,6 +6,7 @@
 mod document;
 pub mod error;
 mod file;
+mod htpasswd;
 pub mod limits;
 mod members;
 mod node;
@@ -19,8 +20,9 @@ mod snippet;
 pub mod template;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use htpasswd::{Htpasswd, PasswordHash, load_htpasswd};
 pub use policy::{LoadedPolicy, load_policy, unmatched_rules};
 pub use server::{
-    Action, Actions, AddressRange, Admin, Credential, IndexKind, PullAccess, Registry, RegistryKind, Secret, ServerConfig, Tls, Upstream,
-    unknown_variables,
+    Action, Actions, AddressRange, Admin, Auth, Credential, Grant, IndexKind, NamePattern, PullAccess, Registry, RegistryKind, Secret,
+    ServerConfig, Tls, Upstream, Who, unknown_variables,
 };

@@ -10,6 +10,8 @@ pub const KEY_FILE_BYTES: usize = 64 * 1024;
 pub const SECRET_FILE_BYTES: usize = 64 * 1024;
 /// Bytes of a PEM file with certificates. The CA bundle of a Linux distribution takes under 300 KiB.
 pub const CERTIFICATE_FILE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of an htpasswd file: ten thousand users of about 80 bytes.
+pub const HTPASSWD_FILE_BYTES: usize = 1024 * 1024;
 /// Levels of lists and mappings in a file. The deepest legal place has 9.
 pub const DEPTH: usize = 32;
 /// Lists, mappings and scalars in a file: twenty thousand rules of ten each.

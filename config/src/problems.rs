@@ -45,6 +45,11 @@ impl<'a> Problems<'a> {
         self.push(None, None, problem.into(), mend.into());
     }
 
+    /// Notes what is wrong with a file that the document names.
+    pub fn of_another_file(&mut self, errors: ConfigErrors) {
+        self.found.extend(errors.0);
+    }
+
     /// How a text of the document may be quoted in a message: cut to a bearable length, and never one that may hold a password.
     pub fn quote(&self, text: &str) -> String {
         if self.document.hides_secrets() && text.contains('@') {

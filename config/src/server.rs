@@ -12,6 +12,7 @@ use crate::error::ConfigErrors;
 
 mod action;
 mod address;
+mod auth;
 mod credential;
 mod environment;
 pub(crate) mod fields;
@@ -21,6 +22,7 @@ mod secret;
 mod well_known;
 
 pub use action::{Action, Actions};
+pub use auth::{Auth, Grant, NamePattern, Who};
 pub use environment::{VARIABLES, unknown_variables};
 
 /// A secret text. Its `Debug` shows nothing.
@@ -61,6 +63,8 @@ pub struct ServerConfig {
     pub policy: Option<PathBuf>,
     /// TLS of the gate's listener.
     pub tls: Option<Tls>,
+    /// How clients authenticate. None: everybody pulls, nobody does more.
+    pub auth: Option<Auth>,
     /// Which index holds metadata.
     pub index: IndexKind,
     /// Registries by canonical name.
@@ -131,6 +135,8 @@ pub enum RegistryKind {
 pub enum PullAccess {
     /// Everybody who reaches the gate.
     Anonymous,
+    /// Who authenticated and was granted it.
+    Authenticated,
 }
 
 /// How an upstream registry is reached.

@@ -195,12 +195,7 @@ const BAD: &[Case] = &[
     ("registries: { a.example: { allow-addresses: [0.0.0.0/0] } }\n", (1, 46), "found \"0.0.0.0/0\"", "not every address"),
     ("registries: { a.example: { realm: \"https://auth.example/token\" } }\n", (1, 35), "found", "without https://"),
     ("registries: { a.example: { tag-max-stale: 1m } }\n", (1, 43), "shorter than `tag-ttl`", "at least as long"),
-    (
-        "registries: { a.example: { pull: authenticated } }\n",
-        (1, 34),
-        "`pull: authenticated` is not supported in this version",
-        "pull: anonymous",
-    ),
+    ("registries: { a.example: { pull: authenticated } }\n", (1, 34), "nobody could pull", "add `auth:`"),
     ("registries: { a.example: { pull: some } }\n", (1, 34), "found \"some\"", "`anonymous`"),
     // B8
     (

@@ -19,7 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use histogram::DurationHistogram;
-pub use label::{DecisionOutcome, Endpoint, Listener, Phase, ReasonKind, StatusClass, UpstreamKind, UpstreamResult};
+pub use label::{AuthenticationOutcome, DecisionOutcome, Endpoint, Listener, Phase, ReasonKind, StatusClass, UpstreamKind, UpstreamResult};
 pub use registry::RegistryMetrics;
 
 /// `Content-Type` of [`Metrics::encode`].
@@ -39,6 +39,7 @@ pub struct Metrics {
     registries: BTreeMap<String, Arc<RegistryMetrics>>,
     other: Arc<RegistryMetrics>,
     connections: [ConnectionMetrics; Listener::ALL.len()],
+    authentications: [Counter; AuthenticationOutcome::ALL.len()],
     /// `sealgate_decision_duration_seconds`: from a request's digest to its verdict.
     pub decision_duration: DurationHistogram,
     /// `sealgate_upstream_bytes_total`: body bytes received from upstreams.
@@ -59,6 +60,8 @@ pub struct Metrics {
     pub store_writable: Gauge,
     /// `sealgate_tls_last_reload_success`: 1 if the certificate and key on disk are those in use, or TLS is off.
     pub tls_last_reload_success: Gauge,
+    /// `sealgate_htpasswd_last_reload_success`: 1 if the users on disk are those in force, or there is no such file.
+    pub htpasswd_last_reload_success: Gauge,
 }
 
 /// What the listeners count.
@@ -87,12 +90,14 @@ impl Metrics {
         let families = registry::Families::register(&mut registry);
         let requests = register_requests(&mut registry);
         let connections = register_connections(&mut registry);
+        let authentications = register_authentications(&mut registry);
         let registries = registries.into_iter().map(|name| (name.to_owned(), Arc::new(families.resolve(name)))).collect();
         let mut metrics = Self {
             requests,
             registries,
             other: Arc::new(families.resolve(OTHER)),
             connections,
+            authentications,
             decision_duration: DurationHistogram::default(),
             upstream_bytes: Counter::default(),
             served_bytes: Counter::default(),
@@ -103,10 +108,12 @@ impl Metrics {
             policy_loaded_timestamp: Gauge::default(),
             store_writable: Gauge::default(),
             tls_last_reload_success: Gauge::default(),
+            htpasswd_last_reload_success: Gauge::default(),
             registry,
         };
         metrics.register_single();
         metrics.tls_last_reload_success.set(1);
+        metrics.htpasswd_last_reload_success.set(1);
         Arc::new(metrics)
     }
 
@@ -126,11 +133,19 @@ impl Metrics {
         registry.register("store_writable", "1 if the store takes writes", self.store_writable.clone());
         let tls = self.tls_last_reload_success.clone();
         registry.register("tls_last_reload_success", "1 if the certificate and key on disk are in use, or TLS is off", tls);
+        let users = self.htpasswd_last_reload_success.clone();
+        registry.register("htpasswd_last_reload_success", "1 if the users on disk are in force, or there is no such file", users);
     }
 
     /// `sealgate_requests_total`: counts one answered request.
     pub fn request(&self, endpoint: Endpoint, status: http::StatusCode) {
         label::at(label::at(&self.requests, endpoint.index()), StatusClass::of(status).index()).inc();
+    }
+
+    /// `sealgate_authentications_total`: credentials that clients showed; bearer tokens of the token endpoint do not count.
+    #[must_use]
+    pub fn authentication(&self, outcome: AuthenticationOutcome) -> &Counter {
+        label::at(&self.authentications, outcome.index())
     }
 
     /// Handles of a registry's metrics. Any name that is not configured shares one series, `other`.
@@ -166,6 +181,12 @@ fn register_requests(registry: &mut Registry) -> [[Counter; StatusClass::ALL.len
             family.get_or_create_owned(&labels)
         })
     })
+}
+
+fn register_authentications(registry: &mut Registry) -> [Counter; AuthenticationOutcome::ALL.len()] {
+    let family = Family::<Labels<1>, Counter>::default();
+    registry.register("authentications", "Credentials that clients showed", family.clone());
+    AuthenticationOutcome::ALL.map(|outcome| family.get_or_create_owned(&[("outcome", Cow::Borrowed(outcome.name()))]))
 }
 
 fn register_connections(registry: &mut Registry) -> [ConnectionMetrics; Listener::ALL.len()] {
@@ -225,6 +246,8 @@ mod tests {
             "sealgate_policy_loaded_timestamp_seconds 0",
             "sealgate_store_writable 0",
             "sealgate_tls_last_reload_success 1",
+            "sealgate_htpasswd_last_reload_success 1",
+            r#"sealgate_authentications_total{outcome="failed"} 0"#,
             r#"sealgate_connections{listener="gate"} 0"#,
             r#"sealgate_connections_refused_total{listener="admin"} 0"#,
             r#"sealgate_connections_reaped_total{listener="control",phase="write"} 0"#,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::docker;
-use crate::program::{Outcome, Program};
+use crate::program::{Outcome, Program, basic};
 use crate::sha256;
 
 /// A client that pulls images.
@@ -42,16 +42,36 @@ impl Client {
         self.pull_platform(reference, None)
     }
 
+    /// Pulls `reference` as a client that has logged in with this user name and password.
+    #[must_use]
+    pub fn pull_as(self, reference: &str, user: &str, password: &str) -> Pull {
+        let storage = tempfile::tempdir().expect("storage for a client");
+        let host = reference.split('/').next().unwrap_or_default();
+        let login = serde_json::json!({ "auths": { host: { "auth": basic(user, password) } } });
+        for name in ["auth.json", "config.json"] {
+            std::fs::write(storage.path().join(name), login.to_string()).expect("an auth file");
+        }
+        match self {
+            Self::Docker => docker_in(docker::engine(), reference, None, Some(storage.path())),
+            Self::Podman | Self::Skopeo | Self::Crane | Self::Oras => self.pull_in(&storage, reference, None),
+        }
+    }
+
     /// Pulls what `reference` has for a platform (`linux/arm64`); without one, what the client takes by itself.
     #[must_use]
     pub fn pull_platform(self, reference: &str, platform: Option<&str>) -> Pull {
         let storage = tempfile::tempdir().expect("storage for a client");
+        std::fs::write(storage.path().join("auth.json"), "{}").expect("an auth file without a login");
+        self.pull_in(&storage, reference, platform)
+    }
+
+    fn pull_in(self, storage: &TempDir, reference: &str, platform: Option<&str>) -> Pull {
         match self {
             Self::Docker => pull_with_docker(docker::engine(), reference, platform),
-            Self::Podman => podman(&storage, reference, platform),
-            Self::Skopeo => skopeo(&storage, reference, platform),
-            Self::Crane => crane(&storage, reference, platform),
-            Self::Oras => oras(&storage, reference, platform),
+            Self::Podman => podman(storage, reference, platform),
+            Self::Skopeo => skopeo(storage, reference, platform),
+            Self::Crane => crane(storage, reference, platform),
+            Self::Oras => oras(storage, reference, platform),
         }
     }
 }
@@ -76,9 +96,14 @@ impl Pull {
 /// Pulls with one engine, and forgets the image again so that the next pull is a whole one.
 #[must_use]
 pub fn pull_with_docker(engine: &docker::Engine, reference: &str, platform: Option<&str>) -> Pull {
+    docker_in(engine, reference, platform, None)
+}
+
+fn docker_in(engine: &docker::Engine, reference: &str, platform: Option<&str>, config: Option<&Path>) -> Pull {
     let platform_arguments = platform.map(|platform| ["--platform", platform]);
     let arguments = ["pull"].into_iter().chain(platform_arguments.into_iter().flatten()).chain([reference]);
-    let outcome = engine.docker(arguments);
+    let docker = engine.program("docker").args(arguments);
+    let outcome = config.into_iter().fold(docker, |docker, config| docker.env("DOCKER_CONFIG", config)).run();
     let digest = engine.repository_digest(reference);
     if digest.is_some() {
         let _ = engine.docker(["image", "rm", "--force", reference]).expect_success();
@@ -89,7 +114,7 @@ pub fn pull_with_docker(engine: &docker::Engine, reference: &str, platform: Opti
 fn podman(storage: &TempDir, reference: &str, platform: Option<&str>) -> Pull {
     let run = || {
         let podman = Program::new("podman").arg("--root").arg(storage.path().join("root")).arg("--runroot").arg(storage.path().join("run"));
-        podman.args(["--storage-driver=vfs", "--events-backend=none"]).env("REGISTRY_AUTH_FILE", no_login(storage))
+        podman.args(["--storage-driver=vfs", "--events-backend=none"]).env("REGISTRY_AUTH_FILE", auth_file(storage))
     };
     let arguments = ["pull", "--tls-verify=false"].into_iter().chain(platform.into_iter().flat_map(|platform| ["--platform", platform]));
     let outcome = run().args(arguments).arg(reference).run();
@@ -100,7 +125,7 @@ fn podman(storage: &TempDir, reference: &str, platform: Option<&str>) -> Pull {
 
 fn skopeo(storage: &TempDir, reference: &str, platform: Option<&str>) -> Pull {
     let folder = storage.path().join("image");
-    let mut skopeo = Program::new("skopeo").env("REGISTRY_AUTH_FILE", no_login(storage));
+    let mut skopeo = Program::new("skopeo").env("REGISTRY_AUTH_FILE", auth_file(storage));
     if let Some((os, architecture)) = platform.and_then(|platform| platform.split_once('/')) {
         skopeo = skopeo.args(["--override-os", os, "--override-arch", architecture]);
     }
@@ -133,11 +158,8 @@ fn oras(storage: &TempDir, reference: &str, platform: Option<&str>) -> Pull {
     Pull { outcome, digest }
 }
 
-/// An auth file without a login.
-fn no_login(storage: &TempDir) -> PathBuf {
-    let file = storage.path().join("auth.json");
-    std::fs::write(&file, "{}").expect("an auth file");
-    file
+fn auth_file(storage: &TempDir) -> PathBuf {
+    storage.path().join("auth.json")
 }
 
 /// The digest of the one image in an OCI layout (OCI Image Layout, `index.json`).

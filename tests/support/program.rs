@@ -21,6 +21,13 @@ pub fn require(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is not installed: run tests/install-clients as root"))
 }
 
+/// What stands behind `Basic` (RFC 7617), and in the `auth` member of clients' configuration files.
+#[must_use]
+pub fn basic(user: &str, password: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
+}
+
 /// A program and its arguments.
 #[derive(Debug)]
 pub struct Program {

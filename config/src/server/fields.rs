@@ -10,6 +10,11 @@ pub(crate) static SERVER: Object = Object::new(&[
     Field::new("data", Shape::Path, "the data folder; default ./data"),
     Field::new("policy", Shape::Path, "the trust policy's file; without one everything is denied"),
     Field::new("tls", Shape::Object(&TLS), "TLS of the gate's listener"),
+    Field::new(
+        "auth",
+        Shape::Object(&AUTH),
+        "how clients authenticate, and what they may do; without it everybody pulls and nobody pushes",
+    ),
     Field::new("store", Shape::Object(&STORE), "how metadata is stored"),
     Field::new(
         "registries",
@@ -34,6 +39,22 @@ pub(crate) static TLS: Object = Object::new(&[
     Field::new("http2", Shape::Boolean, "offer HTTP/2, which has no place for a denial's reason phrase; default false"),
 ]);
 
+/// `auth:`
+pub(crate) static AUTH: Object = Object::new(&[
+    Field::new("htpasswd", Shape::Path, "file of users with bcrypt hashes, as `htpasswd -B` writes it; reloaded when it changes"),
+    Field::new("tokens", Shape::Boolean, "accept the tokens of `sealgate token create`; default false"),
+    Field::new("grants", Shape::List(&Shape::Object(&GRANT)), "who may do what where; without it users may pull, push and sign everywhere"),
+]);
+
+/// One entry of `grants:`
+pub(crate) static GRANT: Object = Object::new(&[
+    Field::new("who", Shape::OneOrMore(&Shape::Text), "alice, ci-*, `*` for everybody who authenticated, or anonymous").required(),
+    Field::new("repositories", Shape::OneOrMore(&Shape::Pattern), "where, by canonical name").required(),
+    Field::new("actions", Shape::OneOrMore(&ACTION), "what; whoever may do anything may pull").required(),
+]);
+
+const ACTION: Shape = Shape::Choice(&["pull", "push", "sign", "delete"]);
+
 /// `store:`
 pub(crate) static STORE: Object = Object {
     later: &[
@@ -56,7 +77,11 @@ pub(crate) static REGISTRY: Object = Object {
         Field::new("ca", Shape::Path, "PEM file with the private CAs of this registry"),
         Field::new("allow-addresses", Shape::List(&Shape::Text), "private address ranges (CIDR) that this registry may resolve to"),
         Field::new("credentials", Shape::List(&Shape::Object(&CREDENTIAL)), "user names and passwords; the first that fits is used"),
-        Field::new("pull", Shape::Choice(&["anonymous"]), "who may pull through the gate"),
+        Field::new(
+            "pull",
+            Shape::Choice(&["anonymous", "authenticated"]),
+            "who may pull through the gate; default authenticated where there are credentials, except docker.io",
+        ),
     ])
 };
 

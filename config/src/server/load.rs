@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::{UpstreamUrl, split_port};
 use super::registry::{Registries, readable};
 use super::secret::Environment;
-use super::{Admin, IndexKind, ServerConfig, Tls, environment as variable, fields};
+use super::{Admin, IndexKind, ServerConfig, Tls, auth, environment as variable, fields};
 use crate::document::{Document, Secrecy, whole};
 use crate::error::ConfigErrors;
 use crate::file;
@@ -57,7 +57,7 @@ fn read(document: &Document, environment: &Environment<'_>, problems: &mut Probl
     let admin_listen = admin.as_ref().and_then(|admin| admin.get("listen"));
     let admin = Admin { listen: self::listen(admin_listen, ADMIN_LISTEN, variable::ADMIN_LISTEN, environment, problems) };
     let registries = match members.get("registries") {
-        Some(node) => Registries::read(node, environment, problems),
+        Some(node) => Registries::read(node, members.get("auth").is_some(), environment, problems),
         None => Some(Registries::docker_hub()),
     };
     let evidence = evidence(members.get("evidence"), problems);
@@ -95,6 +95,13 @@ fn finish(
     let data = path(members.get("data"), variable::DATA, environment, problems).unwrap_or_else(|| document.relative(DATA));
     let policy = path(members.get("policy"), variable::POLICY, environment, problems);
     let tls = members.get("tls").and_then(|node| tls(node, problems));
+    let auth = match (members.get("auth"), &draft.registries) {
+        (Some(node), Some(registries)) => {
+            reachable(node, &draft, tls.is_some(), problems);
+            auth::read(node, &registries.by_name, problems)
+        }
+        (Some(_) | None, _) => None,
+    };
     let index = members.get("store").and_then(|node| index(node, problems)).unwrap_or(IndexKind::Redb);
     let shutdown_grace = members.get("shutdown-grace").and_then(|node| problems.duration(node)).unwrap_or(SHUTDOWN_GRACE);
     let max_connections = members.get("limits").and_then(|node| max_connections(node, problems)).unwrap_or(MAX_CONNECTIONS);
@@ -107,6 +114,7 @@ fn finish(
         data,
         policy,
         tls,
+        auth,
         index,
         registries: by_name,
         default_registry: default,
@@ -116,6 +124,21 @@ fn finish(
         shutdown_grace,
         max_connections,
     })
+}
+
+/// Clients must find the token endpoint, and must not show passwords to the network.
+fn reachable(auth: &Node, draft: &Draft, tls: bool, problems: &mut Problems<'_>) {
+    let listen = draft.listen.ip();
+    if listen.is_unspecified() && draft.public_url.is_none() {
+        let mend = "add `public-url`, the address under which clients know the gate";
+        problems.node(auth, "clients would be sent to a token endpoint at every interface, which is no address", mend);
+    }
+    let public = draft.public_url.as_deref().unwrap_or_default();
+    let near = UpstreamUrl::parse(public).is_ok_and(|url| url.is_loopback());
+    if !(tls || listen.is_loopback() || public.starts_with("https://") || near) {
+        let mend = "add `tls`, or `public-url: https://…` where a proxy before the gate speaks TLS";
+        problems.node(auth, "passwords would cross the network in plaintext", mend);
+    }
 }
 
 fn listen(node: Option<&Node>, default: SocketAddr, name: &str, environment: &Environment<'_>, problems: &mut Problems<'_>) -> SocketAddr {

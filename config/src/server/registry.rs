@@ -44,7 +44,7 @@ impl Registries {
     }
 
     /// Reads `registries:`.
-    pub fn read(node: &Node, environment: &Environment<'_>, problems: &mut Problems<'_>) -> Option<Self> {
+    pub fn read(node: &Node, authenticates: bool, environment: &Environment<'_>, problems: &mut Problems<'_>) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
             problems.node(node, format!("expected a mapping, found {}", node.kind()), "write `ghcr.io: {}`, one line for each registry");
             return None;
@@ -63,7 +63,7 @@ impl Registries {
                 );
             }
             let is_default = members.get("default").and_then(|node| Some((problems.boolean(node)?, node.place)));
-            let registry = registry(key, name.as_deref(), &members, environment, &mut all.upstreams, problems);
+            let registry = registry(key, name.as_deref(), &members, authenticates, environment, &mut all.upstreams, problems);
             let (Some(name), Some(registry)) = (name, registry) else { continue };
             if let Some((true, place)) = is_default {
                 defaults.push((name.clone(), place));
@@ -140,6 +140,7 @@ fn registry(
     key: &Key,
     name: Option<&str>,
     members: &Members<'_>,
+    authenticates: bool,
     environment: &Environment<'_>,
     upstreams: &mut Vec<(Place, UpstreamUrl)>,
     problems: &mut Problems<'_>,
@@ -160,7 +161,7 @@ fn registry(
     realms.extend(named_realms(members.get("realm"), problems));
     let ca = members.get("ca").and_then(|node| readable(node, problems));
     let credentials = credential::read(members.get("credentials"), name, environment, problems);
-    let pull = pull_access(key, name, members, problems);
+    let pull = pull_access(key, name, members, authenticates, problems);
     if let (Some((place, url)), Some(node)) = (&url, members.get("credentials"))
         && url.plaintext
         && !url.is_loopback()
@@ -229,25 +230,29 @@ fn named_realms(node: Option<&Node>, problems: &mut Problems<'_>) -> Vec<String>
     items.iter().filter_map(|item| problems.parsed(item, expected, realm)).collect()
 }
 
-fn pull_access(key: &Key, name: Option<&str>, members: &Members<'_>, problems: &mut Problems<'_>) -> PullAccess {
+fn pull_access(key: &Key, name: Option<&str>, members: &Members<'_>, authenticates: bool, problems: &mut Problems<'_>) -> PullAccess {
+    let open = "write `pull: anonymous` to accept that the images these credentials reach are open to every client of the gate";
     match members.get("pull") {
         Some(node) => {
-            if let Some("authenticated") = problems.text(node) {
-                let mend =
-                    "remove it and the credentials, or write `pull: anonymous`, which opens what they reach to every client of the gate";
-                problems.node(node, "`pull: authenticated` is not supported in this version", mend);
-            } else {
-                problems.parsed(node, "`anonymous`", |text| (text == "anonymous").then_some(()));
+            let access = problems.parsed(node, "`anonymous` or `authenticated`", |text| match text {
+                "anonymous" => Some(PullAccess::Anonymous),
+                "authenticated" => Some(PullAccess::Authenticated),
+                _ => None,
+            });
+            if access == Some(PullAccess::Authenticated) && !authenticates {
+                problems.node(node, "nobody could pull: this gate authenticates no clients", "add `auth:`, or remove this");
             }
+            access.unwrap_or(PullAccess::Authenticated)
         }
         None if members.get("credentials").is_some() && name != Some(DOCKER_HUB) => {
-            let mend = "write `pull: anonymous` to accept that the images these credentials reach are open to every client of the gate, \
-                        or remove the credentials";
-            problems.place(key.place, "credentials without `pull`: in this version everybody who reaches the gate may pull", mend);
+            if !authenticates {
+                let problem = "credentials without `auth:`: everybody who reaches the gate may pull";
+                problems.place(key.place, problem, format!("add `auth:`, or {open}, or remove the credentials"));
+            }
+            PullAccess::Authenticated
         }
-        None => {}
+        None => PullAccess::Anonymous,
     }
-    PullAccess::Anonymous
 }
 
 /// A path whose file can be read now.

@@ -1,24 +1,32 @@
 //! What one request may do, and in whose name.
 
+use std::sync::Arc;
+
 use sealgate_config::{Action, Actions};
 use sealgate_verifier::Repository;
 
-use super::error::AuthError;
+use super::authenticator::Auth;
+use super::error::{AuthError, Unauthenticated};
 use super::principal::Principal;
 use super::rights::Rights;
+use super::scope::{self, Scope};
 
 /// What one request may do, and in whose name. Denies what nothing permits.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Access {
-    principal: Principal,
-    rights: Rights,
+    pub(super) principal: Principal,
+    pub(super) rights: Rights,
+    /// What a bearer token narrows the rights to.
+    pub(super) scope: Option<Scope>,
+    /// None: the gate authenticates nobody.
+    pub(super) auth: Option<Arc<Auth>>,
 }
 
 impl Access {
     /// Of a gate that authenticates nobody: everybody pulls, nobody does more.
     #[must_use]
     pub fn unauthenticated() -> Self {
-        Self { principal: Principal::Anonymous, rights: Rights::default() }
+        Self { principal: Principal::Anonymous, rights: Rights::default(), scope: None, auth: None }
     }
 
     /// In whose name: what an upload belongs to, and what the ledger records.
@@ -30,7 +38,9 @@ impl Access {
     /// Whether the request may do `action` in `repository`.
     #[must_use]
     pub fn permits(&self, action: Action, repository: &Repository) -> bool {
-        action == Action::Pull || self.rights.permit(action, repository)
+        let everybody = action == Action::Pull && self.auth.as_ref().is_none_or(|auth| auth.is_open(repository.registry()));
+        let in_scope = || self.scope.as_ref().is_none_or(|scope| scope::covers(scope, action, repository));
+        everybody || (self.rights.permit(action, repository) && in_scope())
     }
 
     /// Refuses unless the request may do one of `actions` in `repository`. To be asked before anything else is looked up there, so that
@@ -43,6 +53,36 @@ impl Access {
         if actions.iter().any(|action| self.permits(action, repository)) {
             return Ok(());
         }
-        Err(AuthError::NobodyIsAuthenticated { actions, repository: repository.clone() })
+        let Some(auth) = &self.auth else {
+            return Err(AuthError::NobodyIsAuthenticated { actions, repository: repository.clone() });
+        };
+        let challenge = |problem| auth.challenge(problem, Some((repository, actions)));
+        if self.principal.is_anonymous() {
+            return Err(challenge(Unauthenticated::NoCredentials));
+        }
+        if self.rights.within(repository).intersects(actions) {
+            return Err(challenge(Unauthenticated::NarrowScope));
+        }
+        Err(AuthError::Forbidden { principal: self.principal.clone(), actions, repository: repository.clone() })
+    }
+
+    /// Refuses a stranger where the gate authenticates clients: `/v2/`, by which `docker login` tells right from wrong.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn require_principal(&self) -> Result<(), AuthError> {
+        match &self.auth {
+            // An anonymous bearer token answers the challenge of `/v2/` as well.
+            Some(auth) if self.principal.is_anonymous() && self.scope.is_none() => {
+                Err(auth.challenge(Unauthenticated::NoCredentials, None))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("principal", &self.principal).field("rights", &self.rights).finish_non_exhaustive()
     }
 }

@@ -46,6 +46,17 @@ impl Principal {
             Self::Workload { .. } => "oidc",
         }
     }
+
+    /// Kind, name and subject, as a bearer token carries them.
+    pub(super) fn parts(&self) -> (&'static str, String, String) {
+        let (name, subject): (&str, &str) = match self {
+            Self::Anonymous => ("", ""),
+            Self::User(name) | Self::Certificate(name) => (name, ""),
+            Self::Token { name, id } => (name, id),
+            Self::Workload { name, subject } => (name, subject),
+        };
+        (self.kind(), name.to_owned(), subject.to_owned())
+    }
 }
 
 /// `user:alice`, `token:ci#3f…`, `oidc:release#repo:acme/app:ref:refs/heads/main`. One spelling for one principal: names hold no `#`.

@@ -16,13 +16,13 @@ pub struct Right {
 
 /// Everything that one principal may do. Empty: nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Rights(Arc<[Right]>);
+pub struct Rights(Vec<Arc<Right>>);
 
 impl Rights {
     /// These, added up.
     #[must_use]
     pub fn new(rights: impl IntoIterator<Item = Right>) -> Self {
-        Self(rights.into_iter().collect())
+        rights.into_iter().map(Arc::new).collect()
     }
 
     /// What may be done in `repository`. Whoever may do anything else there may pull.
@@ -36,6 +36,12 @@ impl Rights {
     #[must_use]
     pub fn permit(&self, action: Action, repository: &Repository) -> bool {
         self.within(repository).contains(action)
+    }
+}
+
+impl FromIterator<Arc<Right>> for Rights {
+    fn from_iter<I: IntoIterator<Item = Arc<Right>>>(rights: I) -> Self {
+        Self(rights.into_iter().collect())
     }
 }
 

@@ -26,6 +26,7 @@ pub mod progress;
 pub mod serve;
 pub mod sign;
 pub mod signer;
+pub mod token;
 pub mod verify;
 pub mod verify_attestation;
 pub mod verify_bundle;
@@ -86,6 +87,9 @@ pub enum Command {
     /// Work with the trust policy.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Make, list and revoke tokens with which clients authenticate.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Ask a running gate whether it is ready; for container health checks.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a shell's completion script.
@@ -144,6 +148,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::GenerateKeyPair(args) => generate_key_pair::run(args),
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args),
         Command::Policy(PolicyCommand::Schema(args)) => policy_schema::run(args),
+        Command::Token(command) => token::run(command),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(args),
@@ -194,6 +199,7 @@ mod tests {
             "generate-key-pair",
             "config",
             "policy",
+            "token",
             "healthcheck",
             "completion",
             "version",

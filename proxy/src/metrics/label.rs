@@ -193,6 +193,18 @@ labels! {
 }
 
 labels! {
+    /// What came of a password, token or other credential.
+    AuthenticationOutcome {
+        /// Right.
+        Succeeded = "succeeded",
+        /// Wrong.
+        Failed = "failed",
+        /// Not looked at: the client was wrong too often, or too many wait.
+        Limited = "limited",
+    }
+}
+
+labels! {
     /// One of the server's listeners.
     Listener {
         /// Where images are pulled.

@@ -8,19 +8,25 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use sealgate_verifier::{Reference, Revision};
-use serde::Deserialize;
+use sealgate_verifier::{Reference, Revision, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower::Service;
 
 use super::{Readiness, ResponseFuture, document};
+use crate::auth::{Action, Auth, NewToken, TokenError, Tokens};
 use crate::body::Body;
 use crate::gate::Gate;
 use crate::metrics;
 use crate::routes::error::Refusal;
+use crate::store::TokenRecord;
 
 /// Bytes of a request's body. A reference has under 1 KiB.
 pub const BODY: usize = 64 * 1024;
+
+/// Seconds that a token may live: ten years.
+const LONGEST: u64 = 10 * 366 * 86_400;
 
 /// Loads the policy file again: the revision that is now in force, or every error, one line each, with the old policy still in force.
 pub type ReloadPolicy = Arc<dyn Fn() -> BoxFuture<'static, Result<Revision, Vec<String>>> + Send + Sync>;
@@ -31,6 +37,38 @@ pub struct ControlRoutes {
     gate: Arc<Gate>,
     readiness: Arc<Readiness>,
     reload: ReloadPolicy,
+    auth: Option<Arc<Auth>>,
+}
+
+/// Body of `POST /tokens/create`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    /// See [`NewToken::name`].
+    pub name: String,
+    /// Patterns of canonical repository names.
+    pub repositories: Vec<String>,
+    /// What it may do there.
+    pub actions: Vec<Action>,
+    /// Seconds from now on.
+    pub lifetime: u64,
+}
+
+/// Body of `POST /tokens/revoke`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeToken {
+    /// Identifier or name.
+    pub token: String,
+}
+
+/// Answer of `POST /tokens/create`. The one place where the secret is shown. It has no `Debug`.
+#[derive(Serialize, Deserialize)]
+pub struct CreatedToken {
+    /// The secret.
+    pub token: String,
+    /// What was recorded.
+    pub record: TokenRecord,
 }
 
 /// Body of `POST /explain`.
@@ -43,8 +81,8 @@ struct Explain {
 impl ControlRoutes {
     /// Routes about `gate`.
     #[must_use]
-    pub fn new(gate: Arc<Gate>, readiness: Arc<Readiness>, reload: ReloadPolicy) -> Self {
-        Self { gate, readiness, reload }
+    pub fn new(gate: Arc<Gate>, auth: Option<Arc<Auth>>, readiness: Arc<Readiness>, reload: ReloadPolicy) -> Self {
+        Self { gate, readiness, reload, auth }
     }
 
     /// Answers one request.
@@ -56,8 +94,13 @@ impl ControlRoutes {
         let answer = match (request.method(), request.uri().path()) {
             (&Method::POST, "/explain") => self.explain(request.into_body()).await,
             (&Method::POST, "/reload") => Ok(self.reload().await),
+            (&Method::POST, "/tokens/create") => self.create_token(request.into_body()).await,
+            (&Method::POST, "/tokens/list") => self.tokens().and_then(|(_, tokens)| answer(&tokens.list())),
+            (&Method::POST, "/tokens/revoke") => self.revoke_token(request.into_body()).await,
             (&Method::GET, "/status") => Ok(self.status()),
-            (_, "/explain" | "/reload" | "/status") => Err(Refusal::control_method()),
+            (_, "/explain" | "/reload" | "/status" | "/tokens/create" | "/tokens/list" | "/tokens/revoke") => {
+                Err(Refusal::control_method())
+            }
             (_, _) => Err(Refusal::no_such_control_path()),
         };
         let response = answer.unwrap_or_else(|refusal| refusal.into_response(false));
@@ -70,12 +113,41 @@ impl ControlRoutes {
         B: http_body::Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let bytes = Limited::new(body, BODY).collect().await.map_err(|_| Refusal::body_too_large(BODY))?.to_bytes();
-        let Explain { reference } = serde_json::from_slice(&bytes).map_err(|error| Refusal::body_invalid(error.to_string()))?;
+        let Explain { reference } = read(body).await?;
         let reference: Reference = reference.parse().map_err(|error| Refusal::body_invalid(format!("{error}")))?;
         let explanation = self.gate.explain(&reference).await?;
-        let json = serde_json::to_vec(&explanation).map_err(|error| Refusal::body_invalid(error.to_string()))?;
-        Ok(document("application/json", json.into(), false))
+        answer(&explanation)
+    }
+
+    fn tokens(&self) -> Result<(&Auth, &Tokens), Refusal> {
+        self.auth.as_deref().and_then(|auth| Some((auth, auth.tokens()?))).ok_or_else(Refusal::no_tokens)
+    }
+
+    async fn create_token<B>(&self, body: B) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (auth, tokens) = self.tokens()?;
+        let CreateToken { name, repositories, actions, lifetime } = read(body).await?;
+        let pattern = |text: &String| text.parse().map_err(|error| Refusal::token(&TokenError::Invalid(format!("{text}: {error}"))));
+        let repositories = repositories.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
+        let now = auth.now();
+        let expires_at = Timestamp(now.0.saturating_add_unsigned(lifetime.min(LONGEST)));
+        let created = tokens.create(NewToken { name, repositories, actions, expires_at }, now).await;
+        let (token, record) = created.map_err(|error| Refusal::token(&error))?;
+        answer(&CreatedToken { token: token.to_string(), record })
+    }
+
+    async fn revoke_token<B>(&self, body: B) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (auth, tokens) = self.tokens()?;
+        let RevokeToken { token } = read(body).await?;
+        let record = tokens.revoke(&token, auth.now()).await.map_err(|error| Refusal::token(&error))?;
+        answer(&record)
     }
 
     async fn reload(&self) -> Response<Body> {
@@ -106,6 +178,20 @@ impl ControlRoutes {
         });
         document("application/json", body.to_string().into(), false)
     }
+}
+
+async fn read<T: DeserializeOwned, B>(body: B) -> Result<T, Refusal>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let bytes = Limited::new(body, BODY).collect().await.map_err(|_| Refusal::body_too_large(BODY))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::body_invalid(error.to_string()))
+}
+
+fn answer<T: Serialize>(value: &T) -> Result<Response<Body>, Refusal> {
+    let json = serde_json::to_vec(value).map_err(|error| Refusal::body_invalid(error.to_string()))?;
+    Ok(document("application/json", json.into(), false))
 }
 
 impl<B> Service<Request<B>> for ControlRoutes

@@ -15,7 +15,7 @@ use sealgate_registry::FetchError;
 use sealgate_verifier::{DigestError, limits};
 use serde::Serialize;
 
-use crate::auth::{Action, Actions, AuthError};
+use crate::auth::{Action, Actions, AuthError, TokenError};
 use crate::body::Body;
 use crate::gate::GateError;
 
@@ -122,7 +122,7 @@ impl Refusal {
     /// 404 of the control socket.
     #[must_use]
     pub fn no_such_control_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "POST /explain, POST /reload, GET /status")
+        Self::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "POST /explain, POST /reload, POST /tokens/…, GET /status")
     }
 
     /// 404: there is no catalog (D5).
@@ -145,6 +145,12 @@ impl Refusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
     }
 
+    /// 405 of the token endpoint.
+    #[must_use]
+    pub fn token_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "the token endpoint takes GET and POST")
+    }
+
     /// 405 of the control socket.
     #[must_use]
     pub fn control_method() -> Self {
@@ -161,6 +167,24 @@ impl Refusal {
     #[must_use]
     pub fn body_invalid(message: String) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
+    }
+
+    /// What is wrong with a request about tokens, on the control socket.
+    #[must_use]
+    pub fn token(error: &TokenError) -> Self {
+        let status = match error {
+            TokenError::Invalid(_) | TokenError::Ambiguous(_) => StatusCode::BAD_REQUEST,
+            TokenError::Unknown(_) => StatusCode::NOT_FOUND,
+            TokenError::Randomness | TokenError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::new(status, "UNSUPPORTED", error.to_string())
+    }
+
+    /// 409 of the control socket: tokens would not be accepted.
+    #[must_use]
+    pub fn no_tokens() -> Self {
+        let message = "this gate accepts no tokens: add `auth: { tokens: true }` to sealgate.yaml and restart it";
+        Self::new(StatusCode::CONFLICT, "UNSUPPORTED", message)
     }
 
     /// 502: a blob that was under way broke off.
@@ -287,7 +311,15 @@ impl From<AuthError> for Refusal {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Unauthenticated { challenge, problem } => {
-                Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", problem) }
+                Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", problem.message()) }
+            }
+            AuthError::Limited { retry_after } => {
+                let message = format!("too many wrong passwords or tokens from this address; try again in {retry_after} s");
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).later(retry_after)
+            }
+            AuthError::Busy => {
+                let message = "too many passwords wait for their check; try again";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).later(PAUSE)
             }
             AuthError::Forbidden { principal, actions, repository } => {
                 Self::new(StatusCode::FORBIDDEN, "DENIED", format!("{principal} has no right to {} in {repository}", any_of(actions)))

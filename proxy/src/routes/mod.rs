@@ -15,6 +15,7 @@ mod ping;
 pub mod query;
 mod referrers;
 mod tags;
+mod token;
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -27,7 +28,7 @@ use http::{HeaderValue, Method, Request, Response};
 use sealgate_verifier::Repository;
 use tower::Service;
 
-use crate::auth::{Access, Action};
+use crate::auth::{Access, Action, Auth};
 use crate::body::Body;
 use crate::gate::{Gate, Target};
 use crate::metrics;
@@ -53,24 +54,30 @@ pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Inf
 #[derive(Clone)]
 pub struct Routes {
     gate: Arc<Gate>,
+    auth: Option<Arc<Auth>>,
 }
 
 impl Routes {
-    /// Routes to `gate`.
+    /// Routes to `gate`, whose clients are authenticated by `auth`, if at all.
     #[must_use]
-    pub const fn new(gate: Arc<Gate>) -> Self {
-        Self { gate }
+    pub const fn new(gate: Arc<Gate>, auth: Option<Arc<Auth>>) -> Self {
+        Self { gate, auth }
     }
 
-    /// Answers one request. Its body, if any, is not looked at.
-    pub async fn respond(&self, request: &Parts) -> Response<Body> {
+    /// Answers one request. Only the token endpoint looks at the body.
+    pub async fn respond<B>(&self, request: &Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let head = request.method == Method::HEAD;
         let parsed = Endpoint::parse(request.uri.path());
         let label = parsed.as_ref().map_or(metrics::Endpoint::Other, label);
         let registry_api = request.uri.path().starts_with("/v2");
         let answer = match parsed {
+            Ok(Endpoint::Token) => self.token(request, body).await,
             _ if !head && request.method != Method::GET => Err(Refusal::method_not_allowed()),
-            Ok(endpoint) => self.answer(endpoint, request, &Access::unauthenticated()).await,
+            Ok(endpoint) => self.answer(endpoint, request).await,
             Err(refusal) => Err(refusal),
         };
         let mut response = answer.unwrap_or_else(|refusal| refusal.into_response(head));
@@ -82,25 +89,45 @@ impl Routes {
         response
     }
 
-    async fn answer(&self, endpoint: Endpoint<'_>, request: &Parts, access: &Access) -> Result<Response<Body>, Refusal> {
+    async fn answer(&self, endpoint: Endpoint<'_>, request: &Parts) -> Result<Response<Body>, Refusal> {
         let head = request.method == Method::HEAD;
         let query = Query::parse(request.uri.query())?;
         let gate = &self.gate;
-        let repository = |name| readable(gate, name, &query, access);
+        let access = match &self.auth {
+            Some(auth) => auth.access(&request.headers, &request.extensions).await?,
+            None => Access::unauthenticated(),
+        };
+        let repository = |name| readable(gate, name, &query, &access);
         match endpoint {
-            Endpoint::Ping => Ok(ping::respond(head)),
+            Endpoint::Ping => access.require_principal().map(|()| ping::respond(head)).map_err(Refusal::from),
             Endpoint::Manifest { name, reference } => manifests::respond(gate, &repository(name)?, &reference, request).await,
             Endpoint::Blob { name, digest } => blobs::respond(gate, &repository(name)?, &digest, request).await,
             Endpoint::Tags { name } => tags::respond(gate, &repository(name)?, name, &query, head).await,
             Endpoint::Referrers { name, digest } => referrers::respond(gate, &repository(name)?, &digest, &query, head).await,
             Endpoint::Catalog => Err(Refusal::no_catalog()),
             Endpoint::Decision { id } => decisions::respond(gate, id, &request.headers, head),
-            Endpoint::Unknown => Err(Refusal::no_such_path()),
+            Endpoint::Token | Endpoint::Unknown => Err(Refusal::no_such_path()),
+        }
+    }
+
+    async fn token<B>(&self, request: &Parts, body: B) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = bytes::Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        match &self.auth {
+            Some(auth) if matches!(request.method, Method::GET | Method::POST) => token::respond(&self.gate, auth, request, body).await,
+            Some(_) => Err(Refusal::token_method()),
+            None => Err(Refusal::no_such_path()),
         }
     }
 }
 
-impl<B: Send + 'static> Service<Request<B>> for Routes {
+impl<B> Service<Request<B>> for Routes
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = ResponseFuture;
@@ -111,8 +138,8 @@ impl<B: Send + 'static> Service<Request<B>> for Routes {
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         let routes = self.clone();
-        let (parts, _) = request.into_parts();
-        Box::pin(async move { Ok(routes.respond(&parts).await) })
+        let (parts, body) = request.into_parts();
+        Box::pin(async move { Ok(routes.respond(&parts, body).await) })
     }
 }
 
@@ -123,6 +150,7 @@ fn label(endpoint: &Endpoint<'_>) -> metrics::Endpoint {
         Endpoint::Blob { .. } => metrics::Endpoint::Blob,
         Endpoint::Tags { .. } => metrics::Endpoint::Tags,
         Endpoint::Referrers { .. } => metrics::Endpoint::Referrers,
+        Endpoint::Token => metrics::Endpoint::Token,
         Endpoint::Decision { .. } => metrics::Endpoint::Admin,
         Endpoint::Catalog | Endpoint::Unknown => metrics::Endpoint::Other,
     }

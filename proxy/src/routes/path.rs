@@ -40,6 +40,8 @@ pub enum Endpoint<'a> {
     },
     /// `/v2/_catalog`
     Catalog,
+    /// `/token`
+    Token,
     /// `/decisions/ID`
     Decision {
         /// As the client wrote it, unchecked.
@@ -75,6 +77,9 @@ impl<'a> Endpoint<'a> {
     pub fn parse(path: &'a str) -> Result<Self, Refusal> {
         if let Some(id) = path.strip_prefix("/decisions/") {
             return Ok(Self::Decision { id });
+        }
+        if path == "/token" {
+            return Ok(Self::Token);
         }
         let rest = match path.strip_prefix("/v2") {
             Some("" | "/") => return Ok(Self::Ping),
@@ -169,6 +174,8 @@ mod tests {
             ("/v2/blobs/manifests/blobs".to_owned(), Endpoint::Manifest { name: "blobs", reference: tag("blobs") }),
             ("/v2/localhost:5000/app/manifests/1".to_owned(), Endpoint::Manifest { name: "localhost:5000/app", reference: tag("1") }),
             ("/decisions/01J".to_owned(), Endpoint::Decision { id: "01J" }),
+            ("/token".to_owned(), Endpoint::Token),
+            ("/token/".to_owned(), Endpoint::Unknown),
             ("/".to_owned(), Endpoint::Unknown),
             ("/v1/".to_owned(), Endpoint::Unknown),
             ("/v2x/a/tags/list".to_owned(), Endpoint::Unknown),

@@ -5,7 +5,7 @@ use http::Response;
 
 use crate::body::Body;
 
-/// 200: the gate speaks the API, and pulling needs no login.
+/// 200: the gate speaks the API, to this client.
 pub fn respond(head: bool) -> Response<Body> {
     super::document("application/json", Bytes::from_static(b"{}"), head)
 }

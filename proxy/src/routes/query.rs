@@ -76,7 +76,7 @@ fn media_type(value: &str) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// Percent-decoding (RFC 3986 §2.1), strict: a `%` without two hex digits is none. A `+` stands for itself.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

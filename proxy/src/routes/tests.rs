@@ -64,7 +64,7 @@ impl Fixture {
         let policy = sealgate_config::load_policy(config.policy.as_deref().unwrap()).unwrap().policy;
         let metrics = Metrics::new([cast::REGISTRY]);
         let gate = Gate::new(GateParts { config, policy, store: Store::in_memory(), metrics }).unwrap();
-        Self { routes: Routes::new(Arc::clone(&gate)), gate, _upstream: upstream, _folder: folder }
+        Self { routes: Routes::new(Arc::clone(&gate), None), gate, _upstream: upstream, _folder: folder }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(HeaderName, &str)]) -> Answer {
@@ -73,8 +73,8 @@ impl Fixture {
             request = request.header(name, *value);
         }
         let mut routes = self.routes.clone();
-        poll_fn(|cx| Service::<Request<()>>::poll_ready(&mut routes, cx)).await.unwrap();
-        Answer::read(routes.call(request.body(()).unwrap()).await.unwrap()).await
+        poll_fn(|cx| Service::<Request<Body>>::poll_ready(&mut routes, cx)).await.unwrap();
+        Answer::read(routes.call(request.body(Body::empty()).unwrap()).await.unwrap()).await
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -249,7 +249,7 @@ async fn the_admin_listener_tells_readiness_and_draining() {
 async fn the_control_socket_explains_and_reloads() {
     let fixture = Fixture::new().await;
     let reload: ReloadPolicy = Arc::new(|| Box::pin(async { Err(vec!["trust-policy.yaml:1:1: bad".to_owned()]) }));
-    let control = ControlRoutes::new(Arc::clone(&fixture.gate), Arc::default(), reload);
+    let control = ControlRoutes::new(Arc::clone(&fixture.gate), None, Arc::default(), reload);
     let send = async |method: &str, path: &str, body: &str| {
         let request = Request::builder().method(method).uri(path).body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         Answer::read(control.respond(request).await).await

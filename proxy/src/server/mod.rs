@@ -24,5 +24,6 @@ pub use layers::{Limits, layers};
 pub use options::ServerOptions;
 pub use refusal::refusal;
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
+pub(crate) use tls::{Stamp, stamp};
 pub use tls::{Tls, TlsError};
 pub use unix::ControlSocket;

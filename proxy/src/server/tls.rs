@@ -63,7 +63,7 @@ pub enum TlsError {
 }
 
 /// What changes when a file is written, replaced, or reached by another link.
-type Stamp = (u64, u64, i64, i64, i64, i64, u64);
+pub(crate) type Stamp = (u64, u64, i64, i64, i64, i64, u64);
 
 /// The certificate in use and where it came from.
 pub struct Tls {
@@ -143,7 +143,7 @@ impl std::fmt::Debug for Tls {
 }
 
 /// None for a file that is not there.
-fn stamp(path: &Path) -> Option<Stamp> {
+pub(crate) fn stamp(path: &Path) -> Option<Stamp> {
     let found = std::fs::metadata(path).ok()?;
     Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec(), found.size()))
 }

@@ -165,6 +165,11 @@ pub(super) fn fold(batch: &mut Batch, record: &Record) -> Result<(), MetadataErr
             put(batch, Table::Possessions, codec::digest(repository, digest), size)?;
             put(batch, Table::Deliveries, codec::of_registry(repository.registry(), digest), &())
         }
+        Event::TokenCreated { token } => put(batch, Table::Tokens, token.id.as_bytes().to_vec(), token),
+        Event::TokenRevoked { id } => {
+            batch.delete(Table::Tokens, id.as_bytes().to_vec());
+            Ok(())
+        }
         Event::VerdictChanged { decision } => {
             put(batch, Table::Decisions, decision.id.as_bytes().to_vec(), decision)?;
             put(batch, Table::Verdicts, codec::digest(&decision.repository, &decision.digest), &decision.id)

@@ -38,11 +38,13 @@ pub enum Table {
     Deliveries = 12,
     /// nothing → the latest time that was noted. A rebuild does not bring it back; the ledger's own times remain.
     Clock = 13,
+    /// id → [`super::records::TokenRecord`]: tokens that are not revoked.
+    Tokens = 17,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Tags,
         Self::TagConfirmations,
         Self::Manifests,
@@ -56,6 +58,7 @@ impl Table {
         Self::Policies,
         Self::Deliveries,
         Self::Clock,
+        Self::Tokens,
     ];
 
     /// The table's name on disk.
@@ -75,6 +78,7 @@ impl Table {
             Self::Policies => "policies",
             Self::Deliveries => "deliveries",
             Self::Clock => "clock",
+            Self::Tokens => "tokens",
         }
     }
 }

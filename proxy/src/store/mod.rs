@@ -31,6 +31,7 @@ pub mod metadata_sled;
 mod opening;
 pub mod records;
 mod tags;
+mod tokens;
 pub mod write_behind;
 
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ pub use error::StoreError;
 use folder::FolderLock;
 use index::Index;
 use ledger::{Event, Ledger, Position};
-pub use records::{AttachmentRecord, DecisionRecord, EvidenceRecord, ManifestRecord, Outcome, TagRecord};
+pub use records::{AttachmentRecord, DecisionRecord, EvidenceRecord, ManifestRecord, Outcome, TagRecord, TokenRecord};
 
 /// Format version of the data folder that this build writes.
 pub const FORMAT: u32 = 1;

@@ -1,5 +1,6 @@
 //! What the store remembers, as the gate reads it back.
 
+use sealgate_config::Action;
 use sealgate_verifier::{Digest, Gap, Location, Repository, Revision, Tag, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -89,4 +90,23 @@ pub struct DecisionRecord {
     pub decided_at: Timestamp,
     /// From this time on the decision counts for nothing. None: until something that it was made from changes.
     pub valid_until: Option<Timestamp>,
+}
+
+/// A token of `sealgate token create`. The secret itself is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// 16 hex digits, which the token carries.
+    pub id: String,
+    /// What the admin called it.
+    pub name: String,
+    /// SHA-256 of the whole token.
+    pub hash: Digest,
+    /// Patterns of canonical repository names.
+    pub repositories: Vec<String>,
+    /// What it may do there.
+    pub actions: Vec<Action>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From then on it counts for nothing.
+    pub expires_at: Timestamp,
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::binding::Listeners;
 use super::policy::PolicyFile;
 use super::signals::{Request, Signals};
+use crate::auth::Auth;
 use crate::cli::control::SOCKET;
 use crate::gate::{Gate, GateParts};
 use crate::metrics::{Listener, Metrics};
@@ -28,6 +29,7 @@ pub struct Instance {
     gate: Arc<Gate>,
     readiness: Arc<Readiness>,
     policy: Arc<PolicyFile>,
+    auth: Option<Arc<Auth>>,
     address: SocketAddr,
     admin_address: SocketAddr,
     /// Ends the gate's listener.
@@ -50,6 +52,7 @@ impl Instance {
         let metrics = Metrics::new(config.registries.values().map(|registry| registry.name.as_str()));
         let tls = load_tls(&config, &metrics)?;
         let store = open_store(&config).await?;
+        let auth = open_auth(&config, address, &store, &metrics).await?;
         let gate = Gate::new(GateParts { config, policy, store, metrics: Arc::clone(&metrics) })?;
         if let Err(error) = gate.record_policy().await {
             // A full disk must not keep what is recorded from being served (DESIGN §10).
@@ -65,7 +68,7 @@ impl Instance {
         options.max_connections = config.max_connections;
         options.grace = config.shutdown_grace;
         options.tls = tls;
-        let routes = server::layers(Routes::new(Arc::clone(&gate)), Limits::default());
+        let routes = server::layers(Routes::new(Arc::clone(&gate), auth.clone()), Limits::default());
         let serving = spawn(server::serve(options, listeners.gate, routes, gate_shutdown), "gate");
 
         let small = |listener| {
@@ -76,12 +79,15 @@ impl Instance {
         let admin = AdminRoutes::new(Arc::clone(&gate), Arc::clone(&readiness));
         let admin = server::serve(small(Listener::Admin), listeners.admin, admin, admin_shutdown.clone());
         let socket = ControlSocket::bind(&config.data.join(SOCKET)).map_err(|error| format!("the control socket: {error}"))?;
-        let control = ControlRoutes::new(Arc::clone(&gate), Arc::clone(&readiness), reloader(&policy));
+        let control = ControlRoutes::new(Arc::clone(&gate), auth.clone(), Arc::clone(&readiness), reloader(&policy, &auth));
+        if let Some(auth) = auth.clone() {
+            tokio::spawn(auth.watch(admin_shutdown.clone()));
+        }
         let control = server::serve_unix(small(Listener::Control), socket, control, admin_shutdown);
         let administering = vec![spawn(admin, "admin"), spawn(control, "control")];
         tracing::info!(%address, "listening: gate");
         tracing::info!(address = %admin_address, "listening: admin");
-        Ok(Self { gate, readiness, policy, address, admin_address, stop_gate, stop_admin, serving, administering })
+        Ok(Self { gate, readiness, policy, auth, address, admin_address, stop_gate, stop_admin, serving, administering })
     }
 
     /// Where clients reach it.
@@ -111,6 +117,7 @@ impl Instance {
         while signals.next().await == Request::Reload {
             // The outcome is in the log and in a metric.
             let _ = self.policy.reload().await;
+            reload_users(&self.auth).await;
         }
         noting.abort();
         tokio::spawn(async move {
@@ -168,12 +175,30 @@ async fn open_store(config: &ServerConfig) -> Result<Store, String> {
     Ok(store)
 }
 
-fn reloader(policy: &Arc<PolicyFile>) -> ReloadPolicy {
-    let policy = Arc::clone(policy);
+async fn open_auth(config: &ServerConfig, address: SocketAddr, store: &Store, metrics: &Arc<Metrics>) -> Result<Option<Arc<Auth>>, String> {
+    let (config, store, metrics) = (config.clone(), store.clone(), Arc::clone(metrics));
+    let opened = tokio::task::spawn_blocking(move || Auth::open(&config, address, &store, metrics)).await;
+    opened.map_err(|error| error.to_string())?.map_err(|error| format!("client authentication: {error}"))
+}
+
+fn reloader(policy: &Arc<PolicyFile>, auth: &Option<Arc<Auth>>) -> ReloadPolicy {
+    let (policy, auth) = (Arc::clone(policy), auth.clone());
     Arc::new(move || {
-        let policy = Arc::clone(&policy);
-        Box::pin(async move { policy.reload().await })
+        let (policy, auth) = (Arc::clone(&policy), auth.clone());
+        Box::pin(async move {
+            reload_users(&auth).await;
+            policy.reload().await
+        })
     })
+}
+
+/// The outcome is in the log and in a metric.
+async fn reload_users(auth: &Option<Arc<Auth>>) {
+    if let Some(auth) = auth.clone()
+        && let Err(error) = tokio::task::spawn_blocking(move || auth.reload()).await
+    {
+        tracing::error!(%error, "the users were not reloaded");
+    }
 }
 
 fn spawn(serving: impl Future<Output = server::Drained> + Send + 'static, listener: &'static str) -> JoinHandle<()> {

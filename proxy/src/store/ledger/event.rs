@@ -3,7 +3,7 @@
 use sealgate_verifier::{Digest, Repository, Revision, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::store::records::{DecisionRecord, EvidenceRecord};
+use crate::store::records::{DecisionRecord, EvidenceRecord, TokenRecord};
 
 /// A change of state. The names are part of the format; a new kind needs no new format version, since an older build refuses it by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,16 @@ pub enum Event {
     VerdictChanged {
         /// The decision.
         decision: Box<DecisionRecord>,
+    },
+    /// A token for clients was made.
+    TokenCreated {
+        /// The token.
+        token: TokenRecord,
+    },
+    /// A token for clients was revoked.
+    TokenRevoked {
+        /// Its identifier.
+        id: String,
     },
 }
 
