@@ -16,6 +16,7 @@ use crate::problems::Problems;
 pub(crate) mod fields;
 mod identity;
 mod origin;
+mod preset;
 mod requirement;
 mod revision;
 mod rule;

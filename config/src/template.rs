@@ -57,6 +57,7 @@ registries:
   gcr.io: {}
   quay.io: {}
   registry.k8s.io: {}
+  cgr.dev: {}
   # registry.acme.example:5443: { path: acme.example, ca: certs/acme.pem, allow-addresses: [10.0.0.0/8] }
   # lab.example: { upstream: "http://127.0.0.1:5555" }    # plaintext only where http:// is written out
 
@@ -80,6 +81,18 @@ signers:
   # For rotation: several keys, each with a last day.
   # ci: { keys: [{ file: old.pub, until: 2027-01-01T00:00:00Z }, { file: new.pub }] }
 
+  # Publishers whose keyless identities are known; each counts for its own images only.
+  distroless: { preset: distroless }
+  kubernetes: { preset: kubernetes }
+  chainguard: { preset: chainguard }
+  cilium: { preset: cilium }
+
+  # A GitHub workflow. Anybody may call a reusable one, so the source repository must be named.
+  # app:
+  #   issuer: https://token.actions.githubusercontent.com
+  #   identity-regexp: 'https://github\.com/acme/app/\.github/workflows/release\.yml@refs/tags/v[0-9.]+'
+  #   claims: { source-repository: https://github.com/acme/app, runner: github-hosted }
+
 # The longest matching pattern wins. An image that no rule matches is denied.
 # A pattern is a name, or the start of one with /* (one more part) or /** (any number of parts), or ** alone.
 rules:
@@ -94,6 +107,7 @@ rules:
   # - images: ["ghcr.io/acme/**"]
   #   require:
   #     - signed-by: { any: [ci] }                             # or { all: [ci, release] }, { threshold: 2, of: [a, b, c] }
+  #     - attested: { type: slsaprovenance1, by: { any: [ci] }, where: { /buildDefinition/buildType: "https://acme.example/*" } }
 
   # One image by digest. The digest of an index covers its platforms.
   # - images: ["docker.io/library/postgres"]
@@ -104,7 +118,13 @@ rules:
   # - images: ["docker.io/acme/scratch"]
   #   require: [allow]
 
-  # Publishers who sign without a key (keyless, through Sigstore) can be named from a later version of Sealgate on, which judges
-  # by identity: cgr.dev/chainguard/**, gcr.io/distroless/**, registry.k8s.io/**, quay.io/cilium/**. Until then these images
-  # are denied, like everything else that no rule matches.
+  # Publishers who sign their images, enforced.
+  - images: ["gcr.io/distroless/**"]
+    require: [{ signed-by: { any: [distroless] } }]
+  - images: ["registry.k8s.io/**"]
+    require: [{ signed-by: { any: [kubernetes] } }]
+  - images: ["cgr.dev/chainguard/**"]
+    require: [{ signed-by: { any: [chainguard] } }]
+  - images: ["quay.io/cilium/*"]
+    require: [{ signed-by: { any: [cilium] } }]
 "#;

@@ -89,6 +89,16 @@ fn what_init_writes_loads_without_a_warning_and_fits_the_schemas() {
     assert_eq!(nginx.mode, sealgate_verifier::Mode::Audit);
     assert!(matches!(nginx.requirements.as_slice(), [sealgate_verifier::Requirement::SignedBy(_)]));
     assert!(loaded.policy.rule_for(&"ghcr.io/a/b".parse().expect("name")).is_none(), "everything else is denied");
+    for (image, preset) in [
+        ("gcr.io/distroless/static", "distroless"),
+        ("registry.k8s.io/pause", "kubernetes"),
+        ("cgr.dev/chainguard/nginx", "chainguard"),
+        ("quay.io/cilium/cilium", "cilium"),
+    ] {
+        let image = image.parse().expect("name");
+        assert_eq!(loaded.policy.rule_for(&image).expect("rule").mode, sealgate_verifier::Mode::Enforce);
+        assert!(loaded.policy.signer(preset).expect(preset).images.iter().all(|images| images.matches(&image)), "{preset}");
+    }
     load_rules(&template::trust_policy_yaml("a \"key\" #1.pub")).map_err(|e| e.to_string()).expect("an odd path");
 }
 
@@ -109,13 +119,25 @@ fn the_commented_examples_are_valid_too() {
     });
     let server = server.replace("ca: certs/acme.pem, ", "");
     let config = load_server(&server).map_err(|e| e.to_string()).expect("server");
-    assert_eq!(config.registries.len(), 7);
+    assert_eq!(config.registries.len(), 8);
     assert!(fits(&server_schema(), &yaml(&server)));
     let policy = uncomment(&template::trust_policy_yaml(template::KEY_FILE), |l| {
-        ["- images:", "  require:", "    - signed-by:", "    - digests:"].iter().any(|k| l.starts_with(k))
+        [
+            "- images:",
+            "  require:",
+            "    - signed-by:",
+            "    - attested:",
+            "    - digests:",
+            "app:",
+            "  issuer:",
+            "  identity-regexp:",
+            "  claims:",
+        ]
+        .iter()
+        .any(|k| l.starts_with(k))
     });
     let loaded = load_rules(&policy).map_err(|e| format!("{policy}{e}")).expect("policy");
-    assert_eq!(loaded.policy.rules().len(), 4);
+    assert_eq!(loaded.policy.rules().len(), 8);
     assert!(fits(&policy_schema(), &yaml(&policy)));
 }
 

@@ -1,5 +1,6 @@
 //! What `trust-policy.yaml` may hold (DESIGN §4).
 
+use super::preset;
 use crate::shape::{Field, Later, Object, Shape};
 
 const MODES: Shape = Shape::Choice(&["enforce", "audit"]);
@@ -37,7 +38,7 @@ pub(crate) static TRUST_STORE: Object = Object::new(&[
 
 /// One entry of `signers:`
 pub(crate) static SIGNER: Object = Object {
-    forms: &[&["key"], &["keys"], &["issuer", "identity"], &["issuer", "identity-regexp"], &["notation"]],
+    forms: &[&["key"], &["keys"], &["issuer", "identity"], &["issuer", "identity-regexp"], &["notation"], &["preset"]],
     ..Object::new(&[
         Field::new("key", Shape::Key, "a PEM public key, or the path of its file relative to this one"),
         Field::new("keys", Shape::List(&Shape::Object(&KEY)), "several keys, for rotation"),
@@ -48,7 +49,8 @@ pub(crate) static SIGNER: Object = Object {
         Field::new("claims", Shape::Object(&CLAIMS), "what their certificates must say beside that, exactly or as a beginning and *"),
         Field::new("trust-root", Shape::Text, "one of trust-roots; default public"),
         Field::new("notation", Shape::Object(&NOTATION), "Notation signatures"),
-        Field::new("images", Shape::List(&Shape::Pattern), "the images for which this signer counts; default all"),
+        Field::new("preset", Shape::Choice(&preset::NAMES), "a publisher whose identity and images are known"),
+        Field::new("images", Shape::List(&Shape::Pattern), "the images for which this signer counts; default all, or the preset's"),
     ])
 };
 

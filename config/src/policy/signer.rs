@@ -6,6 +6,7 @@ use sealgate_verifier::policy::SignerIdentity;
 use sealgate_verifier::{Pattern, PublicKey, Signer, SignerName, Timestamp, TrustedKey};
 
 use super::origin::Origin;
+use super::preset::{self, Preset};
 use super::revision::Files;
 use super::trust::Trust;
 use super::{fields, identity, rule};
@@ -46,9 +47,15 @@ pub(crate) fn read(
             continue;
         };
         let images = images(members.get("images"), problems);
-        match identity(&name.text, &members, trust, files, origin, problems) {
-            Some(identity) => {
-                signers.insert(name.text.clone(), Signer { identity, images });
+        let preset = members.get("preset").and_then(|node| problems.parsed(node, &preset::NAMES.join(", "), Preset::named));
+        let own = identity(&name.text, &members, trust, files, origin, problems);
+        let signer = match preset {
+            Some(preset) => preset.signer(images),
+            None => own.map(|identity| Signer { identity, images }),
+        };
+        match signer {
+            Some(signer) => {
+                signers.insert(name.text.clone(), signer);
             }
             None => {
                 origin.broken_signers.insert(name.text.clone());
