@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use sealgate_verifier::sigstore::TrustRoot;
 
 pub use histogram::DurationHistogram;
 pub use label::{AuthenticationOutcome, DecisionOutcome, Endpoint, Listener, Phase, ReasonKind, StatusClass, UpstreamKind, UpstreamResult};
@@ -86,7 +87,8 @@ impl Metrics {
     /// Metrics of a server with these configured registries.
     pub fn new<'a>(registries: impl IntoIterator<Item = &'a str>) -> Arc<Self> {
         let mut registry = Registry::with_prefix("sealgate");
-        registry.register("build", "Version of the server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("public_trust_root", TrustRoot::PUBLIC_DATE)];
+        registry.register("build", "Version of the server, and date of the public Sigstore trust root that is built in", Info::new(build));
         let families = registry::Families::register(&mut registry);
         let requests = register_requests(&mut registry);
         let connections = register_connections(&mut registry);
@@ -251,7 +253,7 @@ mod tests {
             r#"sealgate_connections{listener="gate"} 0"#,
             r#"sealgate_connections_refused_total{listener="admin"} 0"#,
             r#"sealgate_connections_reaped_total{listener="control",phase="write"} 0"#,
-            concat!("sealgate_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            &format!("sealgate_build_info{{version=\"{}\",public_trust_root=\"{}\"}} 1", env!("CARGO_PKG_VERSION"), TrustRoot::PUBLIC_DATE),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

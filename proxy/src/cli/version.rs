@@ -1,6 +1,7 @@
 //! `sealgate version`
 
 use clap::Args;
+use sealgate_verifier::sigstore::TrustRoot;
 use serde::Serialize;
 
 use super::exit::Failure;
@@ -20,6 +21,8 @@ struct Version {
     version: &'static str,
     os: &'static str,
     architecture: &'static str,
+    /// Date of the public Sigstore trust root that is built in.
+    public_trust_root: &'static str,
 }
 
 /// Prints the version.
@@ -27,9 +30,17 @@ struct Version {
 /// # Errors
 /// When stdout cannot be written.
 pub fn run(args: VersionArgs) -> Result<(), Failure> {
-    let version = Version { version: env!("CARGO_PKG_VERSION"), os: std::env::consts::OS, architecture: std::env::consts::ARCH };
+    let version = Version {
+        version: env!("CARGO_PKG_VERSION"),
+        os: std::env::consts::OS,
+        architecture: std::env::consts::ARCH,
+        public_trust_root: TrustRoot::PUBLIC_DATE,
+    };
     match args.output {
         Format::Json => output::json(&version),
-        Format::Text => output::result(&format!("sealgate {} {}/{}", version.version, version.os, version.architecture)),
+        Format::Text => output::result(&format!(
+            "sealgate {} {}/{}\npublic Sigstore trust root of {}",
+            version.version, version.os, version.architecture, version.public_trust_root
+        )),
     }
 }
