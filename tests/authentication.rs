@@ -177,7 +177,7 @@ fn no_credential_opens_what_the_policy_denies() {
         .lab_without_memory(&registry.url())
         .signed_by(&public)
         .file("users", &htpasswd(&[("alice", PASSWORD)]))
-        .line("auth: { htpasswd: users }")
+        .line(&format!("auth: {{ htpasswd: users, grants: [{{ who: alice, repositories: {LAB}/**, actions: pull }}] }}"))
         .start();
     let alice = as_basic("alice", PASSWORD);
     let shown = [String::new(), alice.clone(), bearer(&gate, &alice, &format!("repository:{LAB}/team/app:pull,push"))];

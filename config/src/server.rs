@@ -81,6 +81,8 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Most client connections at once. Default 10 000.
     pub max_connections: usize,
+    /// How long an unfinished upload is kept without a request. Default 1 h.
+    pub upload_idle: Duration,
 }
 
 /// The admin listener.
@@ -121,13 +123,61 @@ pub struct Registry {
     pub kind: RegistryKind,
     /// Who may pull through the gate.
     pub pull: PullAccess,
+    /// Who may push: images to a hosted registry, evidence to any.
+    pub push: PushAccess,
+    /// Whether who may push may also delete what was pushed. Default false.
+    pub deletes: bool,
 }
 
-/// Pulled through, or (from a later version on) hosted here.
+/// Pulled through, or hosted here.
 #[derive(Debug, Clone)]
 pub enum RegistryKind {
     /// Pulled through.
     Upstream(Box<Upstream>),
+    /// Pushed to the gate itself.
+    Hosted(Hosted),
+}
+
+/// A registry whose images are pushed to the gate itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hosted {
+    /// Tags that never move and are never deleted.
+    pub immutable_tags: Vec<TagPattern>,
+}
+
+/// A tag, or the beginning of tags with a `*` behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPattern(String);
+
+impl TagPattern {
+    /// Reads a pattern; none for what no tag could match.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let literal = text.strip_suffix('*').unwrap_or(text);
+        let valid = if literal.is_empty() { text == "*" } else { literal.parse::<sealgate_verifier::Tag>().is_ok() };
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// Whether `tag` matches.
+    #[must_use]
+    pub fn matches(&self, tag: &sealgate_verifier::Tag) -> bool {
+        self.0.strip_suffix('*').map_or(self.0 == tag.as_str(), |prefix| tag.as_str().starts_with(prefix))
+    }
+}
+
+impl fmt::Display for TagPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who may push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushAccess {
+    /// Whoever has proved who they are and has the right.
+    Authenticated,
+    /// Everybody who reaches the gate, which then listens on loopback only.
+    Anonymous,
 }
 
 /// Who may pull.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use sealgate_config::{ConfigErrors, IndexKind, RegistryKind, ServerConfig, Upstream};
+use sealgate_config::{ConfigErrors, Hosted, IndexKind, PushAccess, RegistryKind, ServerConfig, Upstream};
 
 /// Loads `text` as a file, with these environment variables.
 fn load_with(text: &str, environment: &[(&str, &str)]) -> Result<ServerConfig, ConfigErrors> {
@@ -22,7 +22,7 @@ fn load(text: &str) -> Result<ServerConfig, ConfigErrors> {
 }
 
 fn upstream<'c>(config: &'c ServerConfig, name: &str) -> &'c Upstream {
-    let RegistryKind::Upstream(upstream) = &config.registries.get(name).expect(name).kind;
+    let RegistryKind::Upstream(upstream) = &config.registries.get(name).expect(name).kind else { panic!("{name} is hosted") };
     upstream
 }
 
@@ -155,7 +155,21 @@ const BAD: &[Case] = &[
         "a.example is the default already",
         "at one registry only",
     ),
-    ("registries: { hosted.local: { hosted: true } }\n", (1, 31), "`hosted` is not supported in this version", "pulled through only"),
+    (
+        "registries: { hosted.local: { hosted: true, upstream: \"https://a.example\" } }\n",
+        (1, 55),
+        "`upstream` says how an upstream is reached",
+        "remove it",
+    ),
+    ("registries: { hosted.local: { hosted: true, push: everybody } }\n", (1, 51), "", "`authenticated` or `anonymous`"),
+    ("registries: { hosted.local: { hosted: true, immutable-tags: [\"*.1\"] } }\n", (1, 62), "", "a tag, or the beginning of one"),
+    ("registries: { a.example: { immutable-tags: v1 } }\n", (1, 44), "`immutable-tags` is for hosted registries", "remove it"),
+    (
+        "listen: 0.0.0.0:5000\nregistries: { a.example: { push: anonymous } }\n",
+        (2, 34),
+        "`push: anonymous` while the gate listens on 0.0.0.0:5000",
+        "loopback",
+    ),
     ("registries: { library: {} }\n", (1, 15), "library has no dot", "a name with a dot"),
     ("registries: { \"r.example:5000\": {} }\n", (1, 15), "r.example:5000 has a port", "add `path:"),
     ("registries: { \"r.example:5000\": { path: local } }\n", (1, 41), "found \"local\"", "with a dot and without a port"),
@@ -382,4 +396,19 @@ fn hostile_files_are_refused() {
     fs::write(&file, b"data: x\nlisten: \xff\n").expect("file");
     let errors = ServerConfig::load(Some(&file), &|_| None).expect_err("bad");
     assert_eq!((errors.0[0].position, errors.0[0].problem.as_str()), (Some((2, 9)), "the file is not UTF-8"));
+}
+
+#[test]
+fn a_hosted_registry_is_pushed_to() {
+    let config = load(
+        "registries:\n  docker.io: {}\n  hosted.local: { hosted: true, push: anonymous, deletes: allowed, immutable-tags: [\"v*\", stable] }\n",
+    );
+    let config = config.expect("valid");
+    let hosted = &config.registries["hosted.local"];
+    assert_eq!((hosted.push, hosted.deletes), (PushAccess::Anonymous, true));
+    let RegistryKind::Hosted(Hosted { immutable_tags }) = &hosted.kind else { panic!("pulled through") };
+    let fixed = |tag: &str| immutable_tags.iter().any(|pattern| pattern.matches(&tag.parse().expect("a tag")));
+    assert_eq!(["v1", "v", "stable", "stable2", "latest"].map(fixed), [true, true, true, false, false]);
+    let hub = &config.registries["docker.io"];
+    assert_eq!((hub.push, hub.deletes), (PushAccess::Authenticated, false));
 }

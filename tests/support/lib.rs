@@ -21,6 +21,7 @@ pub mod port;
 pub mod process;
 pub mod program;
 pub mod pull;
+pub mod push;
 pub mod registry;
 pub mod signature;
 pub mod sigstore;

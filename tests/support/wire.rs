@@ -86,7 +86,7 @@ impl Request {
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
-        if !self.body.is_empty() || self.method == "PUT" || self.method == "POST" {
+        if !self.body.is_empty() || matches!(self.method.as_str(), "PUT" | "POST" | "PATCH") {
             head += &format!("Content-Length: {}\r\n", self.body.len());
         }
         head + "Connection: close\r\n\r\n"

@@ -65,25 +65,26 @@ pub(crate) static STORE: Object = Object {
 };
 
 /// One entry of `registries:`
-pub(crate) static REGISTRY: Object = Object {
-    later: &[Later { key: "hosted", mend: "remove this registry; in this version registries are pulled through only" }],
-    ..Object::new(&[
-        Field::new("default", Shape::Boolean, "whether requests that name no registry mean this one; default docker.io"),
-        Field::new("path", Shape::Text, "the canonical name, for a registry whose key has a port"),
-        Field::new("upstream", Shape::Text, "URL of the registry; default https:// and its name"),
-        Field::new("realm", Shape::OneOrMore(&Shape::Text), "further host of the token server, which may see the credentials"),
-        Field::new("tag-ttl", Shape::Duration, "how long a tag's digest is used without asking upstream; default 5m"),
-        Field::new("tag-max-stale", Shape::Duration, "how long a tag's digest is used while upstream is unreachable; default 24h"),
-        Field::new("ca", Shape::Path, "PEM file with the private CAs of this registry"),
-        Field::new("allow-addresses", Shape::List(&Shape::Text), "private address ranges (CIDR) that this registry may resolve to"),
-        Field::new("credentials", Shape::List(&Shape::Object(&CREDENTIAL)), "user names and passwords; the first that fits is used"),
-        Field::new(
-            "pull",
-            Shape::Choice(&["anonymous", "authenticated"]),
-            "who may pull through the gate; default authenticated where there are credentials, except docker.io",
-        ),
-    ])
-};
+pub(crate) static REGISTRY: Object = Object::new(&[
+    Field::new("default", Shape::Boolean, "whether requests that name no registry mean this one; default docker.io"),
+    Field::new("path", Shape::Text, "the canonical name, for a registry whose key has a port"),
+    Field::new("upstream", Shape::Text, "URL of the registry; default https:// and its name"),
+    Field::new("realm", Shape::OneOrMore(&Shape::Text), "further host of the token server, which may see the credentials"),
+    Field::new("tag-ttl", Shape::Duration, "how long a tag's digest is used without asking upstream; default 5m"),
+    Field::new("tag-max-stale", Shape::Duration, "how long a tag's digest is used while upstream is unreachable; default 24h"),
+    Field::new("ca", Shape::Path, "PEM file with the private CAs of this registry"),
+    Field::new("allow-addresses", Shape::List(&Shape::Text), "private address ranges (CIDR) that this registry may resolve to"),
+    Field::new("credentials", Shape::List(&Shape::Object(&CREDENTIAL)), "user names and passwords; the first that fits is used"),
+    Field::new(
+        "pull",
+        Shape::Choice(&["anonymous", "authenticated"]),
+        "who may pull through the gate; default authenticated where there are credentials, except docker.io",
+    ),
+    Field::new("hosted", Shape::Boolean, "whether images are pushed to the gate itself; default false: pulled through"),
+    Field::new("push", Shape::Choice(&["authenticated", "anonymous"]), "who may push; default authenticated; anonymous on loopback only"),
+    Field::new("deletes", Shape::Choice(&["refused", "allowed"]), "whether who may push may also delete; default refused"),
+    Field::new("immutable-tags", Shape::OneOrMore(&Shape::Text), "tags of a hosted registry that never move, literal or ending in *"),
+]);
 
 /// One entry of `credentials:`
 pub(crate) static CREDENTIAL: Object = Object {
@@ -103,5 +104,7 @@ pub(crate) static EVIDENCE: Object = Object::new(&[
 ]);
 
 /// `limits:`
-pub(crate) static LIMITS: Object =
-    Object::new(&[Field::new("max-connections", Shape::Count(1, 1_000_000), "most client connections at once; default 10000")]);
+pub(crate) static LIMITS: Object = Object::new(&[
+    Field::new("max-connections", Shape::Count(1, 1_000_000), "most client connections at once; default 10000"),
+    Field::new("upload-idle", Shape::Duration, "how long an unfinished upload is kept without a request; default 1h"),
+]);

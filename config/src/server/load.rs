@@ -23,6 +23,7 @@ const ADMIN_LISTEN: SocketAddr = SocketAddr::new(LOOPBACK, 5001);
 const DATA: &str = "./data";
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 const MAX_CONNECTIONS: usize = 10_000;
+const UPLOAD_IDLE: Duration = Duration::from_hours(1);
 const EVIDENCE_TTL: Duration = Duration::from_hours(1);
 const EVIDENCE_MISSING_TTL: Duration = Duration::from_secs(30);
 const EVIDENCE_MAX_STALE: Duration = Duration::from_hours(24);
@@ -60,6 +61,14 @@ fn read(document: &Document, environment: &Environment<'_>, problems: &mut Probl
         Some(node) => Registries::read(node, members.get("auth").is_some(), environment, problems),
         None => Some(Registries::docker_hub()),
     };
+    if let Some(registries) = &registries
+        && !listen.ip().is_loopback()
+    {
+        for place in &registries.anonymous_push {
+            let mend = "remove it, or let the gate listen on loopback only: everybody who reaches the gate could push";
+            problems.place(*place, format!("`push: anonymous` while the gate listens on {listen}"), mend);
+        }
+    }
     let evidence = evidence(members.get("evidence"), problems);
     let public_url = public_url(members.get("public-url"), environment, problems);
     let place = |node: Option<&Node>| node.map(|node| node.place);
@@ -104,7 +113,7 @@ fn finish(
     };
     let index = members.get("store").and_then(|node| index(node, problems)).unwrap_or(IndexKind::Redb);
     let shutdown_grace = members.get("shutdown-grace").and_then(|node| problems.duration(node)).unwrap_or(SHUTDOWN_GRACE);
-    let max_connections = members.get("limits").and_then(|node| max_connections(node, problems)).unwrap_or(MAX_CONNECTIONS);
+    let (max_connections, upload_idle) = limits(members.get("limits"), problems);
     let Draft { listen, admin, public_url, registries, evidence: [evidence_ttl, evidence_missing_ttl, evidence_max_stale] } = draft;
     let Registries { by_name, default, .. } = registries?;
     Some(ServerConfig {
@@ -123,6 +132,7 @@ fn finish(
         evidence_max_stale,
         shutdown_grace,
         max_connections,
+        upload_idle,
     })
 }
 
@@ -226,9 +236,12 @@ fn evidence(node: Option<&Node>, problems: &mut Problems<'_>) -> [Duration; 3] {
     [ttl, missing.unwrap_or(EVIDENCE_MISSING_TTL), stale.unwrap_or(EVIDENCE_MAX_STALE.max(ttl))]
 }
 
-fn max_connections(node: &Node, problems: &mut Problems<'_>) -> Option<usize> {
-    let members = problems.members(node, &fields::LIMITS)?;
-    problems.count(members.get("max-connections")?, 1, 1_000_000).and_then(|count| usize::try_from(count).ok())
+/// `max-connections` and `upload-idle`.
+fn limits(node: Option<&Node>, problems: &mut Problems<'_>) -> (usize, Duration) {
+    let Some(members) = node.and_then(|node| problems.members(node, &fields::LIMITS)) else { return (MAX_CONNECTIONS, UPLOAD_IDLE) };
+    let connections = members.get("max-connections").and_then(|node| problems.count(node, 1, 1_000_000));
+    let idle = members.get("upload-idle").and_then(|node| problems.duration(node));
+    (connections.and_then(|count| usize::try_from(count).ok()).unwrap_or(MAX_CONNECTIONS), idle.unwrap_or(UPLOAD_IDLE))
 }
 
 fn refuse(problems: &mut Problems<'_>, place: Option<Place>, problem: &str, mend: &str) {

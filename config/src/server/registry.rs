@@ -7,7 +7,7 @@ use sealgate_verifier::reference::{DOCKER_HUB, is_registry};
 
 use super::address::{Guarded, UpstreamUrl, guarded, is_disguised, split_port};
 use super::secret::Environment;
-use super::{AddressRange, PullAccess, Registry, RegistryKind, Upstream, credential, fields, well_known};
+use super::{AddressRange, Hosted, PullAccess, PushAccess, Registry, RegistryKind, TagPattern, Upstream, credential, fields, well_known};
 use crate::file;
 use crate::limits;
 use crate::members::Members;
@@ -24,6 +24,8 @@ pub(crate) struct Registries {
     pub default: String,
     /// Where each one's upstream stands, for checks against the listeners.
     pub upstreams: Vec<(Place, UpstreamUrl)>,
+    /// Where `push: anonymous` stands.
+    pub anonymous_push: Vec<Place>,
 }
 
 impl Registries {
@@ -39,8 +41,19 @@ impl Registries {
             credentials: Vec::new(),
         };
         let kind = RegistryKind::Upstream(Box::new(upstream));
-        let hub = Registry { name: DOCKER_HUB.to_owned(), authority: DOCKER_HUB.to_owned(), kind, pull: PullAccess::Anonymous };
-        Self { by_name: BTreeMap::from([(DOCKER_HUB.to_owned(), hub)]), default: DOCKER_HUB.to_owned(), upstreams: Vec::new() }
+        let hub = Registry {
+            name: DOCKER_HUB.to_owned(),
+            authority: DOCKER_HUB.to_owned(),
+            kind,
+            pull: PullAccess::Anonymous,
+            push: PushAccess::Authenticated,
+            deletes: false,
+        };
+        Self { by_name: BTreeMap::from([(DOCKER_HUB.to_owned(), hub)]), default: DOCKER_HUB.to_owned(), ..Self::none() }
+    }
+
+    const fn none() -> Self {
+        Self { by_name: BTreeMap::new(), default: String::new(), upstreams: Vec::new(), anonymous_push: Vec::new() }
     }
 
     /// Reads `registries:`.
@@ -49,7 +62,7 @@ impl Registries {
             problems.node(node, format!("expected a mapping, found {}", node.kind()), "write `ghcr.io: {}`, one line for each registry");
             return None;
         };
-        let mut all = Self { by_name: BTreeMap::new(), default: String::new(), upstreams: Vec::new() };
+        let mut all = Self::none();
         let mut defaults: Vec<(String, Place)> = Vec::new();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
         for (key, value) in entries {
@@ -63,7 +76,7 @@ impl Registries {
                 );
             }
             let is_default = members.get("default").and_then(|node| Some((problems.boolean(node)?, node.place)));
-            let registry = registry(key, name.as_deref(), &members, authenticates, environment, &mut all.upstreams, problems);
+            let registry = registry(key, name.as_deref(), &members, authenticates, environment, &mut all, problems);
             let (Some(name), Some(registry)) = (name, registry) else { continue };
             if let Some((true, place)) = is_default {
                 defaults.push((name.clone(), place));
@@ -142,9 +155,19 @@ fn registry(
     members: &Members<'_>,
     authenticates: bool,
     environment: &Environment<'_>,
-    upstreams: &mut Vec<(Place, UpstreamUrl)>,
+    all: &mut Registries,
     problems: &mut Problems<'_>,
 ) -> Option<Registry> {
+    let push = push_access(members, all, problems);
+    let deletes = members.get("deletes").and_then(|node| choice(node, ["refused", "allowed"], problems)) == Some("allowed");
+    let hosted = members.get("hosted").and_then(|node| problems.boolean(node)) == Some(true);
+    let immutable_tags = immutable_tags(members.get("immutable-tags"), hosted, problems);
+    if hosted {
+        refuse_upstream_keys(members, problems);
+        let pull = pull_access(key, name, members, authenticates, problems);
+        let kind = RegistryKind::Hosted(Hosted { immutable_tags });
+        return Some(Registry { name: name?.to_owned(), authority: key.text.clone(), kind, pull, push, deletes });
+    }
     let allow_addresses = addresses(members.get("allow-addresses"), problems);
     let url = upstream(key, members.get("upstream"), &allow_addresses, problems);
     let tag_ttl = members.get("tag-ttl").and_then(|node| problems.duration(node)).unwrap_or(TAG_TTL);
@@ -170,7 +193,7 @@ fn registry(
         problems.node(node, problem, "use https://, or remove the credentials");
     }
     let (place, url) = url?;
-    upstreams.push((place, url.clone()));
+    all.upstreams.push((place, url.clone()));
     let upstream = Upstream {
         url: url.url,
         tag_ttl,
@@ -181,7 +204,44 @@ fn registry(
         credentials,
     };
     let kind = RegistryKind::Upstream(Box::new(upstream));
-    Some(Registry { name: name?.to_owned(), authority: key.text.clone(), kind, pull })
+    Some(Registry { name: name?.to_owned(), authority: key.text.clone(), kind, pull, push, deletes })
+}
+
+/// Keys that say how an upstream is reached.
+const OF_UPSTREAMS: [&str; 7] = ["upstream", "realm", "tag-ttl", "tag-max-stale", "ca", "allow-addresses", "credentials"];
+
+fn refuse_upstream_keys(members: &Members<'_>, problems: &mut Problems<'_>) {
+    for key in OF_UPSTREAMS {
+        if let Some(node) = members.get(key) {
+            problems.node(node, format!("`{key}` says how an upstream is reached, and a hosted registry has none"), "remove it");
+        }
+    }
+}
+
+fn choice<'n>(node: &'n Node, words: [&str; 2], problems: &mut Problems<'_>) -> Option<&'n str> {
+    let expected = format!("`{}` or `{}`", words[0], words[1]);
+    problems.parsed(node, &expected, |text| words.contains(&text).then_some(()))?;
+    problems.text(node)
+}
+
+fn push_access(members: &Members<'_>, all: &mut Registries, problems: &mut Problems<'_>) -> PushAccess {
+    let Some(node) = members.get("push") else { return PushAccess::Authenticated };
+    match choice(node, ["authenticated", "anonymous"], problems) {
+        Some("anonymous") => {
+            all.anonymous_push.push(node.place);
+            PushAccess::Anonymous
+        }
+        Some(_) | None => PushAccess::Authenticated,
+    }
+}
+
+fn immutable_tags(node: Option<&Node>, hosted: bool, problems: &mut Problems<'_>) -> Vec<TagPattern> {
+    let Some(node) = node else { return Vec::new() };
+    if !hosted {
+        problems.node(node, "`immutable-tags` is for hosted registries: an upstream moves its tags itself", "remove it");
+    }
+    let items = if matches!(node.value, Value::List(_)) { node.items() } else { std::slice::from_ref(node) };
+    items.iter().filter_map(|item| problems.parsed(item, "a tag, or the beginning of one with a * behind it", TagPattern::parse)).collect()
 }
 
 fn upstream(key: &Key, node: Option<&Node>, allowed: &[AddressRange], problems: &mut Problems<'_>) -> Option<(Place, UpstreamUrl)> {

@@ -94,8 +94,10 @@ fn warnings(checked: &Checked) -> Vec<String> {
 }
 
 fn upstream(registry: &Registry) -> &str {
-    let RegistryKind::Upstream(upstream) = &registry.kind;
-    &upstream.url
+    match &registry.kind {
+        RegistryKind::Upstream(upstream) => &upstream.url,
+        RegistryKind::Hosted(_) => "this gate",
+    }
 }
 
 fn summary(checked: &Checked) -> String {
@@ -149,7 +151,7 @@ fn document(checked: &Checked, warnings: &[String]) -> Value {
         "listen": config.map(|config| config.listen),
         "admin": config.map(|config| config.admin.listen),
         "data": config.map(|config| &config.data),
-        "registries": config.map(|config| config.registries.values().map(|r| json!({ "name": r.name, "upstream": upstream(r) })).collect::<Vec<_>>()),
+        "registries": config.map(|config| config.registries.values().map(|r| json!({ "name": r.name, "upstream": upstream(r), "hosted": matches!(r.kind, RegistryKind::Hosted(_)) })).collect::<Vec<_>>()),
         "rules": policy.map(|loaded| loaded.policy.rules().iter().map(|rule| json!({ "images": rule.pattern.to_string(), "mode": rule.mode })).collect::<Vec<_>>()),
         "signers": policy.map(|loaded| loaded.policy.signers().keys().collect::<Vec<_>>()),
         "policy-files": policy.map(|loaded| &loaded.files),

@@ -104,7 +104,10 @@ fn through_gate(asked: &Reference, config: &ServerConfig) -> Result<Reference, F
 
 /// `host:port` of an upstream's URL.
 fn authority(registry: &Registry) -> &str {
-    let RegistryKind::Upstream(upstream) = &registry.kind;
+    let upstream = match &registry.kind {
+        RegistryKind::Upstream(upstream) => upstream,
+        RegistryKind::Hosted(_) => return &registry.name,
+    };
     upstream.url.split_once("://").map_or(upstream.url.as_str(), |(_, authority)| authority)
 }
 

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealgate_config::{LoadedPolicy, ServerConfig};
+use sealgate_config::{LoadedPolicy, PushAccess, RegistryKind, ServerConfig};
 use sealgate_verifier::Policy;
 
 use super::config_file::{self, ConfigArgs};
@@ -127,8 +127,13 @@ fn describe(file: Option<&Path>, loaded: &Loaded) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %file, data = %config.data.display(), "sealgate starts");
     for registry in config.registries.values() {
         let default = registry.name == config.default_registry;
-        let sealgate_config::RegistryKind::Upstream(upstream) = &registry.kind;
-        tracing::info!(registry = %registry.name, upstream = %upstream.url, default, "upstream");
+        match &registry.kind {
+            RegistryKind::Upstream(upstream) => tracing::info!(registry = %registry.name, upstream = %upstream.url, default, "upstream"),
+            RegistryKind::Hosted(_) => tracing::info!(registry = %registry.name, default, "hosted here"),
+        }
+        if registry.push == PushAccess::Anonymous {
+            tracing::warn!(registry = %registry.name, "everybody who reaches the gate may push here (`push: anonymous`)");
+        }
     }
     match &config.policy {
         Some(path) => {

@@ -15,7 +15,7 @@ pub struct Decided {
     pub manifest: Manifest,
     /// What was decided.
     pub outcome: Outcome,
-    /// Which load of the policy decided. A decision of another load counts for nothing.
+    /// Which load of the policy decided, and after which push to the repository. A decision of another counts for nothing.
     pub epoch: u64,
     /// From this time on it must be decided anew.
     pub valid_until: Timestamp,
@@ -77,6 +77,15 @@ pub struct ManifestHeaders {
     pub warning: Option<HeaderValue>,
 }
 
+impl ManifestHeaders {
+    /// The headers of `manifest`, without a warning.
+    pub(in crate::gate) fn of(manifest: &Manifest, digest: &Digest) -> Self {
+        let text = digest.to_string();
+        let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
+        Self { content_type: value(manifest.media_type()), digest: value(&text), etag: value(&format!("\"{text}\"")), warning: None }
+    }
+}
+
 /// The parts of a [`Decided`], before its bytes are locked in.
 #[derive(Debug)]
 pub struct DecidedParts {
@@ -115,6 +124,11 @@ impl<T> Admitted<T> {
         self.0
     }
 
+    /// Several admitted values in one; none at all says nothing.
+    pub(in crate::gate) fn all(values: impl IntoIterator<Item = Self>) -> Admitted<Vec<T>> {
+        Admitted(values.into_iter().map(|value| value.0).collect())
+    }
+
     /// What the gate makes of an admitted value.
     pub(in crate::gate) fn map<U>(self, make: impl FnOnce(T) -> U) -> Admitted<U> {
         Admitted(make(self.0))
@@ -144,22 +158,15 @@ impl Decided {
     #[must_use]
     pub fn new(parts: DecidedParts) -> Self {
         let DecidedParts { repository, digest, manifest, outcome, epoch, valid_until, id, line, bytes } = parts;
-        let text = digest.to_string();
-        let value = |text: &str| HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""));
         let warning = match &outcome {
-            Outcome::Audited(_) => Some(value(&format!("299 - \"{}\"", line.replace(['"', '\\'], "'")))),
+            Outcome::Audited(_) => HeaderValue::from_str(&format!("299 - \"{}\"", line.replace(['"', '\\'], "'"))).ok(),
             Outcome::Admitted(_) | Outcome::Evidence { .. } | Outcome::Leased { .. } | Outcome::Denied(_) => None,
         };
-        let headers = ManifestHeaders {
-            content_type: value(manifest.media_type()),
-            digest: value(&text),
-            etag: value(&format!("\"{text}\"")),
-            warning,
-        };
+        let headers = ManifestHeaders { warning, ..ManifestHeaders::of(&manifest, &digest) };
         Self { repository, digest, manifest, outcome, epoch, valid_until, id, line, bytes, headers }
     }
 
-    /// Whether the decision still counts under the policy load `epoch` at `now`.
+    /// Whether the decision still counts under the policy and pushes of `epoch` at `now`.
     #[must_use]
     pub fn is_current(&self, epoch: u64, now: Timestamp) -> bool {
         self.epoch == epoch && now < self.valid_until

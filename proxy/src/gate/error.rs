@@ -16,6 +16,8 @@ pub enum GateError {
         /// The one line that a client sees.
         line: Arc<str>,
     },
+    /// Nothing was ever pushed to a repository that is hosted here.
+    RepositoryUnknown,
     /// The manifest is not in the repository, as far as its upstream says.
     ManifestUnknown,
     /// The blob is in no admitted manifest of the repository, or its upstream does not have it.
@@ -54,6 +56,7 @@ impl GateError {
             },
             Self::Denied(_)
             | Self::DeniedUnseen { .. }
+            | Self::RepositoryUnknown
             | Self::ManifestUnknown
             | Self::BlobUnknown
             | Self::BadManifest { .. }

@@ -9,7 +9,8 @@ use sealgate_verifier::{
 };
 
 use crate::gate::decided::{DecidedParts, Outcome};
-use crate::gate::material::{HeldEvidence, RawManifest, Wait};
+use crate::gate::material::{RawManifest, Wait};
+use crate::gate::overlay::Gathered;
 use crate::gate::resolve::evidence_subject;
 use crate::gate::{Admitted, Decided, Gate, GateError, PolicyLoad, ServedManifest};
 use crate::metrics::{DecisionOutcome, ReasonKind};
@@ -47,7 +48,7 @@ pub(in crate::gate) struct Read {
     /// What it is about.
     pub(in crate::gate) subject: Digest,
     /// The set.
-    pub(in crate::gate) held: Arc<HeldEvidence>,
+    pub(in crate::gate) held: Arc<Gathered>,
 }
 
 impl Gate {
@@ -96,7 +97,7 @@ impl Gate {
     pub(in crate::gate) async fn decide(self: &Arc<Self>, repository: &Repository, digest: &Digest) -> Result<Arc<Decided>, GateError> {
         let load = self.policy.load();
         if let Some(last) = self.decisions.get(&(repository.clone(), *digest))
-            && last.is_current(load.epoch, self.now())
+            && last.is_current(self.edition(&load, repository), self.now())
         {
             return Ok(last);
         }
@@ -112,11 +113,13 @@ impl Gate {
 
     async fn decide_now(self: &Arc<Self>, repository: &Repository, digest: &Digest, kind: As) -> Result<Arc<Decided>, GateError> {
         let load = self.policy.load_full();
+        // Before anything is read: what is pushed meanwhile makes the decision an old one.
+        let epoch = self.edition(&load, repository);
         let now = self.now();
         let key = (repository.clone(), *digest);
-        let last = self.decisions.get(&key).filter(|last| last.epoch == load.epoch);
+        let last = self.decisions.get(&key).filter(|last| last.epoch == epoch);
         if let Some(last) = &last
-            && last.is_current(load.epoch, now)
+            && last.is_current(epoch, now)
             && (kind == As::Whatever || !matches!(last.outcome, Outcome::Evidence { .. }))
         {
             return Ok(Arc::clone(last));
@@ -124,18 +127,17 @@ impl Gate {
         self.deny_unseen(repository)?;
         let gate = Arc::clone(self);
         let work = (key.clone(), last.clone());
-        let epoch = load.epoch;
         let flight = self.decision_flights.join((key, epoch, kind), move || async move {
             let ((repository, digest), last) = work;
-            gate.decide_anew(&repository, &digest, kind, &load, last).await
+            gate.decide_anew(&repository, &digest, kind, (&load, epoch), last).await
         });
         // An admission whose evidence still counts serves while a slow upstream is asked again (F10).
         let serves = last.filter(|last| match &last.outcome {
             Outcome::Admitted(admission) => Verdict::Admit(admission.clone()).valid_until().is_none_or(|until| now < until),
             Outcome::Evidence { .. } | Outcome::Audited(_) | Outcome::Leased { .. } | Outcome::Denied(_) => false,
         });
-        match serves {
-            Some(last) => self.upstream(repository)?.answer_soon(flight).await.unwrap_or(Ok(last)),
+        match serves.zip(self.upstreams.of(repository)) {
+            Some((last, upstream)) => upstream.answer_soon(flight).await.unwrap_or(Ok(last)),
             None => flight.await,
         }
     }
@@ -145,7 +147,7 @@ impl Gate {
         repository: &Repository,
         digest: &Digest,
         kind: As,
-        load: &PolicyLoad,
+        (load, epoch): (&PolicyLoad, u64),
         last: Option<Arc<Decided>>,
     ) -> Result<Arc<Decided>, GateError> {
         let started = std::time::Instant::now();
@@ -161,7 +163,7 @@ impl Gate {
         let outcome = outcome(judgement.verdict.clone(), last.as_deref(), now);
         self.count(repository, &outcome);
         self.metrics.decision_duration.observe(started.elapsed());
-        let decided = self.record(repository, &raw, &judgement, outcome, load).await?;
+        let decided = self.record(repository, &raw, &judgement, outcome, (load, epoch)).await?;
         self.remember(&decided);
         Ok(decided)
     }
@@ -236,7 +238,7 @@ impl Gate {
         let others = load.policy.rule_for(repository).map(|rule| rule.signatures_from.as_slice()).unwrap_or_default();
         let mut all: Option<Collected<Attachment>> = None;
         for place in std::iter::once(repository).chain(others.iter().filter(|other| *other != repository)) {
-            let set = if self.upstreams.of(place).is_some() {
+            let set = if self.upstreams.knows(place.registry()) {
                 let held = self.evidence(place, subject, needs, max_age, wait).await?;
                 read.push(Read { repository: place.clone(), subject: *subject, held: Arc::clone(&held) });
                 held.set.clone()
@@ -258,7 +260,7 @@ impl Gate {
     /// Evidence about an admitted subject is served as such (DESIGN §6); everything else is judged as an image.
     async fn as_evidence(self: &Arc<Self>, repository: &Repository, raw: &Arc<RawManifest>) -> Result<Option<Arc<Decided>>, GateError> {
         let named = raw.manifest.subject().map(|subject| subject.digest);
-        let Some(subject) = named.or_else(|| self.subjects.get(&(repository.clone(), raw.digest))) else { return Ok(None) };
+        let Some(subject) = named.or_else(|| self.subject_of(repository, &raw.digest)) else { return Ok(None) };
         let is_evidence = match self.is_evidence(repository, raw).await {
             // A part that is not there, or is no manifest: whatever it is, it is not evidence.
             Err(GateError::ManifestUnknown | GateError::BadManifest { .. }) => false,

@@ -40,7 +40,7 @@ pub struct HeldEvidence {
 }
 
 impl HeldEvidence {
-    fn weight(&self) -> usize {
+    pub(in crate::gate) fn weight(&self) -> usize {
         let attachment = |a: &Attachment| a.manifest.len() + a.layers.iter().map(Bytes::len).sum::<usize>() + 512;
         512 + self.set.items.iter().map(attachment).sum::<usize>()
     }
@@ -53,6 +53,7 @@ impl Gate {
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Arc<RawManifest>, GateError> {
+        self.require_pushed(repository, digest)?;
         let key = (repository.clone(), *digest);
         if let Some(raw) = self.manifests.get(&key) {
             return Ok(raw);
@@ -101,9 +102,9 @@ impl Gate {
         Ok(raw)
     }
 
-    /// The evidence attached to `subject` of the kinds that `needs` asks for, looked for at most `max_age` seconds ago where that is
-    /// possible.
-    pub(in crate::gate) async fn evidence(
+    /// The evidence that the upstream has about `subject`, of the kinds that `needs` asks for, looked for at most `max_age` seconds ago
+    /// where that is possible.
+    pub(in crate::gate) async fn upstream_evidence(
         self: &Arc<Self>,
         repository: &Repository,
         subject: &Digest,

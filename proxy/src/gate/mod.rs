@@ -1,7 +1,8 @@
 //! The gate: resolve, collect, decide, and let out only what was decided.
 //!
 //! [`decided`] holds the one type through which bytes leave; [`judge`] makes decisions; [`resolve`] turns tags into digests;
-//! [`material`] brings manifests and evidence in; [`blobs`] and [`fetch`] serve blobs.
+//! [`material`] brings manifests and evidence in; [`blobs`] and [`fetch`] serve blobs. [`push`] takes in what clients push, [`overlay`]
+//! joins it to what upstreams have, [`lane`] lets those who push and sign read it back.
 
 pub mod blobs;
 pub mod cache;
@@ -13,8 +14,11 @@ pub mod explanation;
 pub mod fetch;
 pub mod flight;
 pub mod judge;
+pub mod lane;
 pub mod listing;
 pub mod material;
+pub mod overlay;
+pub mod push;
 pub mod record;
 pub mod resolve;
 pub mod upstreams;
@@ -37,6 +41,8 @@ use crate::gate::clock::Clock;
 use crate::gate::fetch::Growing;
 use crate::gate::flight::Flights;
 use crate::gate::material::{HeldEvidence, RawManifest};
+use crate::gate::overlay::Editions;
+use crate::gate::push::Uploads;
 use crate::gate::resolve::Resolution;
 use crate::gate::upstreams::{Upstream, Upstreams};
 use crate::metrics::Metrics;
@@ -114,6 +120,12 @@ pub struct Gate {
     /// HEADs of blobs that are under way.
     confirm_flights: Arc<Flights<Key, Option<u64>>>,
     fetch_permits: Arc<Semaphore>,
+    /// Evidence that was pushed here, by subject, as of an edition of its repository.
+    pushed_evidence: Cache<Key, (u64, Arc<HeldEvidence>)>,
+    editions: Editions,
+    uploads: Arc<Uploads>,
+    /// Blobs of evidence whose manifest somebody who may sign has read.
+    lane_blobs: Cache<Key, ()>,
 }
 
 impl Gate {
@@ -145,6 +157,10 @@ impl Gate {
             fetch_flights: Arc::default(),
             confirm_flights: Arc::default(),
             fetch_permits: Arc::new(Semaphore::new(FETCHES)),
+            pushed_evidence: Cache::new(EVIDENCE_BYTES),
+            editions: Editions::default(),
+            uploads: Arc::new(Uploads::new(config.upload_idle)),
+            lane_blobs: Cache::new(GRANTS),
             config,
             store,
             metrics,

@@ -18,7 +18,7 @@ impl Gate {
         raw: &Arc<RawManifest>,
         judgement: &Judgement,
         outcome: Outcome,
-        load: &PolicyLoad,
+        (load, epoch): (&PolicyLoad, u64),
     ) -> Result<Arc<Decided>, GateError> {
         let now = self.now();
         let valid_until = self.valid_until(judgement, now);
@@ -28,7 +28,10 @@ impl Gate {
         };
         if serves {
             for Read { repository, subject, held } in &judgement.read {
-                self.store_evidence(repository, subject, &held.set, now).await?;
+                // What was pushed here is stored as such; what is deleted from there must not come back from a copy.
+                if let Some(upstream) = &held.upstream {
+                    self.store_evidence(repository, subject, &upstream.set, now).await?;
+                }
             }
             let stored = self.store.store_manifest(repository, &raw.digest, raw.bytes.clone(), &raw.manifest, now).await;
             stored.map_err(GateError::store)?;
@@ -57,7 +60,7 @@ impl Gate {
             manifest: raw.manifest.clone(),
             line: self.line(&outcome, &id),
             outcome,
-            epoch: load.epoch,
+            epoch,
             valid_until,
             id,
             bytes: raw.bytes.clone(),

@@ -29,6 +29,9 @@ impl Gate {
             ManifestReference::Digest(digest) => return Ok(*digest),
             ManifestReference::Tag(tag) => tag,
         };
+        if let Some(pushed) = self.resolve_pushed(repository, tag)? {
+            return Ok(pushed);
+        }
         let key = (repository.clone(), tag.clone());
         let now = self.now();
         if let Some(resolution) = self.tags.get(&key)

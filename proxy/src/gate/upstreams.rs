@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sealgate_config::{RegistryKind, ServerConfig};
+use sealgate_config::{Hosted, RegistryKind, ServerConfig};
 use sealgate_registry::{AddressGuard, AddressRange, Client, ClientConfig, Credentials, FetchError};
 use sealgate_verifier::Repository;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -130,6 +130,7 @@ pub const fn outcome(error: &FetchError) -> UpstreamResult {
 /// All configured upstreams.
 pub struct Upstreams {
     by_name: HashMap<String, Arc<Upstream>>,
+    hosted: HashMap<String, Hosted>,
     default: String,
 }
 
@@ -157,9 +158,15 @@ impl Upstreams {
     /// # Errors
     /// The registry's name and what is wrong with it.
     pub fn new(config: &ServerConfig, metrics: &Metrics) -> Result<Self, String> {
-        let mut by_name = HashMap::new();
+        let (mut by_name, mut hosted) = (HashMap::new(), HashMap::new());
         for (name, registry) in &config.registries {
-            let RegistryKind::Upstream(upstream) = &registry.kind;
+            let upstream = match &registry.kind {
+                RegistryKind::Upstream(upstream) => upstream,
+                RegistryKind::Hosted(here) => {
+                    hosted.insert(registry.name.clone(), here.clone());
+                    continue;
+                }
+            };
             let client = Client::new(client_config(&registry.name, upstream)).map_err(|error| format!("registry {name}: {error}"))?;
             let upstream = Upstream {
                 name: registry.name.clone(),
@@ -176,7 +183,7 @@ impl Upstreams {
             };
             by_name.insert(registry.name.clone(), Arc::new(upstream));
         }
-        Ok(Self { by_name, default: config.default_registry.clone() })
+        Ok(Self { by_name, hosted, default: config.default_registry.clone() })
     }
 
     /// The upstream of a repository.
@@ -184,16 +191,26 @@ impl Upstreams {
         self.by_name.get(repository.registry())
     }
 
+    /// The registry of a repository, where it is hosted here.
+    pub fn hosted(&self, repository: &Repository) -> Option<&Hosted> {
+        self.hosted.get(repository.registry())
+    }
+
+    /// Whether `registry` is configured, pulled through or hosted here.
+    pub fn knows(&self, registry: &str) -> bool {
+        self.by_name.contains_key(registry) || self.hosted.contains_key(registry)
+    }
+
     /// The names of all registries.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.by_name.keys().map(String::as_str)
+        self.by_name.keys().chain(self.hosted.keys()).map(String::as_str)
     }
 
     /// Selects by `?ns=`, by the path's first part, then the default (DESIGN §3).
     #[must_use]
     pub fn target(&self, name: &str, ns: Option<&str>) -> Target {
         let (first, rest) = name.split_once('/').map_or((name, None), |(first, rest)| (first, Some(rest)));
-        let prefix = rest.filter(|_| first.contains(['.', ':']) || self.by_name.contains_key(first)).map(|rest| (alias(first), rest));
+        let prefix = rest.filter(|_| first.contains(['.', ':']) || self.knows(first)).map(|rest| (alias(first), rest));
         let (registry, path) = match (ns.map(alias), prefix) {
             (Some(ns), Some((path, _))) if ns != path => return Target::Contradiction { ns: ns.to_owned(), path: path.to_owned() },
             (Some(ns), Some((_, rest))) => (ns, rest),
@@ -201,7 +218,7 @@ impl Upstreams {
             (None, Some((registry, rest))) => (registry, rest),
             (None, None) => (self.default.as_str(), name),
         };
-        if !self.by_name.contains_key(registry) {
+        if !self.knows(registry) {
             return Target::UnknownRegistry(registry.to_owned());
         }
         Repository::new(registry, path).map_or(Target::BadName, Target::Repository)

@@ -42,6 +42,8 @@ labels! {
         Manifest = "manifest",
         /// A blob.
         Blob = "blob",
+        /// An upload of a blob.
+        Upload = "upload",
         /// A list of tags.
         Tags = "tags",
         /// A list of referrers.

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use sealgate_verifier::{Digest, Repository};
 
 use super::{DOCKER_CONTENT_DIGEST, REVALIDATE, none_match};
+use crate::auth::Access;
 use crate::body::{Body, Progress};
 use crate::gate::fetch::Growing;
 use crate::gate::{Admitted, BlobContent, Gate, GateError, ServedBlob};
@@ -19,13 +20,25 @@ use crate::store::blob::{BlobReader, StoredBlob};
 const HEADERS: usize = 12;
 
 /// Reference first, then possession (DESIGN §1.4); the bytes only for a GET that needs them.
-pub async fn respond(gate: &Arc<Gate>, repository: &Repository, digest: &Digest, request: &Parts) -> Result<Response<Body>, Refusal> {
+pub async fn respond(
+    gate: &Arc<Gate>,
+    repository: &Repository,
+    digest: &Digest,
+    access: &Access,
+    request: &Parts,
+) -> Result<Response<Body>, Refusal> {
     let unknown = |error| match error {
         // The upstream's 404 was about a blob.
         GateError::ManifestUnknown => Refusal::from(GateError::BlobUnknown),
         other => Refusal::from(other),
     };
-    let granted = gate.grant(repository, digest).await.map_err(unknown)?;
+    let granted = match gate.grant(repository, digest).await {
+        Ok(granted) => granted,
+        Err(denied @ (GateError::Denied(_) | GateError::DeniedUnseen { .. } | GateError::BlobUnknown)) => {
+            return own(gate, repository, digest, access, request).await?.ok_or_else(|| denied.into());
+        }
+        Err(error) => return Err(unknown(error)),
+    };
     let size = granted.get().size;
     let text = digest.to_string();
     let etag = range::etag(&text);
@@ -50,16 +63,64 @@ pub async fn respond(gate: &Arc<Gate>, repository: &Repository, digest: &Digest,
             response.headers_mut().insert(CONTENT_RANGE, range::content_range(&range, size));
             Body::stored(reader, range)
         }
-        Selection::Unsatisfiable => {
-            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            response.headers_mut().insert(CONTENT_RANGE, range::unsatisfied(size));
-            response.headers_mut().remove(CONTENT_TYPE);
-            Body::empty()
-        }
+        Selection::Unsatisfiable => unsatisfiable(&mut response, size),
     };
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.remaining()));
     *response.body_mut() = body.counted(gate.metrics().served_bytes.clone());
     Ok(response)
+}
+
+/// What this client may read for having pushed it, or to sign beside it.
+async fn own(
+    gate: &Arc<Gate>,
+    repository: &Repository,
+    digest: &Digest,
+    access: &Access,
+    request: &Parts,
+) -> Result<Option<Response<Body>>, Refusal> {
+    let blob = match gate.lane(access, repository) {
+        Some(pass) => gate.lane_blob(&pass, repository, digest).await?,
+        None => gate.unlisted_blob(repository, digest).await?,
+    };
+    let text = digest.to_string();
+    let etag = range::etag(&text);
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = headers(&text, &etag);
+    let Some(blob) = blob else {
+        let known = if request.method == Method::HEAD { gate.pushed_blob_size(access, repository, digest)? } else { None };
+        return Ok(known.map(|size| {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+            response
+        }));
+    };
+    let StoredBlob { size, reader } = blob.into_inner();
+    if none_match(&request.headers, &etag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(Some(response));
+    }
+    if request.method == Method::HEAD {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(size));
+        return Ok(Some(response));
+    }
+    let body = match range::select(&request.headers, &etag, size) {
+        Selection::Whole => Body::stored(reader, 0..size),
+        Selection::Partial(range) => {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            response.headers_mut().insert(CONTENT_RANGE, range::content_range(&range, size));
+            Body::stored(reader, range)
+        }
+        Selection::Unsatisfiable => unsatisfiable(&mut response, size),
+    };
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.remaining()));
+    *response.body_mut() = body.counted(gate.metrics().served_bytes.clone());
+    Ok(Some(response))
+}
+
+fn unsatisfiable(response: &mut Response<Body>, size: u64) -> Body {
+    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    response.headers_mut().insert(CONTENT_RANGE, range::unsatisfied(size));
+    response.headers_mut().remove(CONTENT_TYPE);
+    Body::empty()
 }
 
 fn headers(digest: &str, etag: &str) -> HeaderMap {

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::auth::{Action, Actions, AuthError, TokenError};
 use crate::body::Body;
 use crate::gate::GateError;
+use crate::gate::push::PushError;
 
 /// Characters of a sentence, and so of a reason phrase: a denial's line with its link fits whole.
 const SENTENCE: usize = limits::DENIAL_LINE;
@@ -45,6 +46,34 @@ struct ErrorDetail<'a> {
     decision: &'a str,
 }
 
+/// Which methods a resource has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Methods {
+    /// What can only be read.
+    Read,
+    /// Where uploads begin.
+    Uploads,
+    /// An upload.
+    Upload,
+    /// A manifest or tag.
+    Manifest,
+    /// A blob.
+    Blob,
+}
+
+impl Methods {
+    /// As `Allow` writes them.
+    const fn names(self) -> &'static str {
+        match self {
+            Self::Read => "GET, HEAD",
+            Self::Uploads => "POST",
+            Self::Upload => "GET, HEAD, PATCH, PUT, DELETE",
+            Self::Manifest => "GET, HEAD, PUT, DELETE",
+            Self::Blob => "GET, HEAD, DELETE",
+        }
+    }
+}
+
 /// An answer that is no success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
@@ -54,14 +83,18 @@ pub struct Refusal {
     decision: Option<String>,
     retry_after: Option<u64>,
     challenge: Option<String>,
+    /// `Allow` of a 405.
+    allow: Methods,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: sentence(message.into()), decision: None, retry_after: None, challenge: None }
+        let message = sentence(message.into());
+        Self { status, code, message, decision: None, retry_after: None, challenge: None, allow: Methods::Read }
     }
 
-    fn later(mut self, seconds: u64) -> Self {
+    /// The same, to be tried again after some seconds.
+    pub(super) fn later(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
@@ -138,11 +171,10 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "UNKNOWN", "no decision with this identifier is on record")
     }
 
-    /// 405: the gate is read-only.
+    /// 405: the resource is read-only.
     #[must_use]
     pub fn method_not_allowed() -> Self {
-        let message = "this gate is read-only: only GET and HEAD work. Push to the upstream registry itself";
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message)
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "this resource is read-only: only GET and HEAD work here")
     }
 
     /// 405 of the token endpoint.
@@ -185,6 +217,24 @@ impl Refusal {
     pub fn no_tokens() -> Self {
         let message = "this gate accepts no tokens: add `auth: { tokens: true }` to sealgate.yaml and restart it";
         Self::new(StatusCode::CONFLICT, "UNSUPPORTED", message)
+    }
+
+    /// 404: no such upload of this client.
+    #[must_use]
+    pub fn upload_unknown() -> Self {
+        PushError::UploadUnknown.into()
+    }
+
+    /// 405: the resource has other methods.
+    #[must_use]
+    pub fn method_not_allowed_here(allow: Methods) -> Self {
+        let message = format!("this resource takes {}", allow.names());
+        Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message) }
+    }
+
+    /// A push that was not taken.
+    pub(super) fn of_push(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self::new(status, code, message)
     }
 
     /// 502: a blob that was under way broke off.
@@ -236,7 +286,7 @@ impl Refusal {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            headers.insert(ALLOW, HeaderValue::from_static(self.allow.names()));
         }
         if let Some(reason) = reason_phrase(&self.message) {
             response.extensions_mut().insert(reason);
@@ -279,10 +329,13 @@ impl From<GateError> for Refusal {
                 tracing::info!(%line, "denied");
                 Self::new(StatusCode::FORBIDDEN, "DENIED", line.to_string())
             }
+            GateError::RepositoryUnknown => {
+                Self::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "nothing was pushed to this repository of the gate")
+            }
             GateError::ManifestUnknown => Self::new(
                 StatusCode::NOT_FOUND,
                 "MANIFEST_UNKNOWN",
-                "the manifest is unknown to the upstream registry, or not public there",
+                "the manifest is unknown: its registry does not have it, or does not show it",
             ),
             GateError::BlobUnknown => Self::new(
                 StatusCode::NOT_FOUND,

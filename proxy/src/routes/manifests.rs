@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use sealgate_verifier::{ManifestReference, Repository};
 
 use super::{API_VERSION, DOCKER_CONTENT_DIGEST, REVALIDATE, none_match};
+use crate::auth::Access;
 use crate::body::Body;
-use crate::gate::{Gate, ServedManifest};
+use crate::gate::{Gate, GateError, ServedManifest};
 use crate::routes::error::Refusal;
 
 /// Room for our headers and the connection's, so that the map never grows.
@@ -20,9 +21,17 @@ pub async fn respond(
     gate: &Arc<Gate>,
     repository: &Repository,
     reference: &ManifestReference,
+    access: &Access,
     request: &Parts,
 ) -> Result<Response<Body>, Refusal> {
-    let ServedManifest { bytes, headers } = gate.manifest(repository, reference).await?.into_inner();
+    let ServedManifest { bytes, headers } = match gate.manifest(repository, reference).await {
+        Ok(admitted) => admitted.into_inner(),
+        Err(denied @ (GateError::Denied(_) | GateError::DeniedUnseen { .. })) => match gate.lane(access, repository) {
+            Some(pass) => gate.lane_manifest(&pass, repository, reference).await?.ok_or(denied)?.into_inner(),
+            None => return Err(denied.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
     let mut response = Response::new(Body::empty());
     let mut map = HeaderMap::with_capacity(HEADERS);
     let unchanged = headers.etag.to_str().is_ok_and(|etag| none_match(&request.headers, etag));

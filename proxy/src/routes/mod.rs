@@ -12,6 +12,7 @@ mod health;
 mod manifests;
 pub mod path;
 mod ping;
+mod push;
 pub mod query;
 mod referrers;
 mod tags;
@@ -30,6 +31,7 @@ use tower::Service;
 
 use crate::auth::{Access, Action, Auth};
 use crate::body::Body;
+use crate::gate::push::Content;
 use crate::gate::{Gate, Target};
 use crate::metrics;
 use crate::routes::error::Refusal;
@@ -64,10 +66,10 @@ impl Routes {
         Self { gate, auth }
     }
 
-    /// Answers one request. Only the token endpoint looks at the body.
+    /// Answers one request. The body of a push and of a request for a token is read, any other is not looked at.
     pub async fn respond<B>(&self, request: &Parts, body: B) -> Response<Body>
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let head = request.method == Method::HEAD;
@@ -76,7 +78,8 @@ impl Routes {
         let registry_api = request.uri.path().starts_with("/v2");
         let answer = match parsed {
             Ok(Endpoint::Token) => self.token(request, body).await,
-            _ if !head && request.method != Method::GET => Err(Refusal::method_not_allowed()),
+            Ok(endpoint) if push::is_meant(&endpoint, &request.method) => self.push(endpoint, request, push::content(body)).await,
+            Ok(_) if !head && request.method != Method::GET => Err(Refusal::method_not_allowed()),
             Ok(endpoint) => self.answer(endpoint, request).await,
             Err(refusal) => Err(refusal),
         };
@@ -93,20 +96,31 @@ impl Routes {
         let head = request.method == Method::HEAD;
         let query = Query::parse(request.uri.query())?;
         let gate = &self.gate;
-        let access = match &self.auth {
-            Some(auth) => auth.access(&request.headers, &request.extensions).await?,
-            None => Access::unauthenticated(),
-        };
+        let access = self.access(request).await?;
         let repository = |name| readable(gate, name, &query, &access);
         match endpoint {
             Endpoint::Ping => access.require_principal().map(|()| ping::respond(head)).map_err(Refusal::from),
-            Endpoint::Manifest { name, reference } => manifests::respond(gate, &repository(name)?, &reference, request).await,
-            Endpoint::Blob { name, digest } => blobs::respond(gate, &repository(name)?, &digest, request).await,
-            Endpoint::Tags { name } => tags::respond(gate, &repository(name)?, name, &query, head).await,
-            Endpoint::Referrers { name, digest } => referrers::respond(gate, &repository(name)?, &digest, &query, head).await,
+            Endpoint::Manifest { name, reference } => manifests::respond(gate, &repository(name)?, &reference, &access, request).await,
+            Endpoint::Blob { name, digest } => blobs::respond(gate, &repository(name)?, &digest, &access, request).await,
+            Endpoint::Tags { name } => tags::respond(gate, &repository(name)?, name, &query, &access, head).await,
+            Endpoint::Referrers { name, digest } => referrers::respond(gate, &repository(name)?, &digest, &query, &access, head).await,
+            Endpoint::Uploads { .. } | Endpoint::Upload { .. } => Err(Refusal::no_such_path()),
             Endpoint::Catalog => Err(Refusal::no_catalog()),
             Endpoint::Decision { id } => decisions::respond(gate, id, &request.headers, head),
             Endpoint::Token | Endpoint::Unknown => Err(Refusal::no_such_path()),
+        }
+    }
+
+    async fn push(&self, endpoint: Endpoint<'_>, request: &Parts, content: Content) -> Result<Response<Body>, Refusal> {
+        let access = self.access(request).await?;
+        push::respond(&self.gate, endpoint, request, content, &access).await
+    }
+
+    /// Who the request is from and what it may do.
+    async fn access(&self, request: &Parts) -> Result<Access, Refusal> {
+        match &self.auth {
+            Some(auth) => Ok(auth.access(&request.headers, &request.extensions).await?),
+            None => Ok(Access::unauthenticated()),
         }
     }
 
@@ -148,6 +162,7 @@ fn label(endpoint: &Endpoint<'_>) -> metrics::Endpoint {
         Endpoint::Ping => metrics::Endpoint::Base,
         Endpoint::Manifest { .. } => metrics::Endpoint::Manifest,
         Endpoint::Blob { .. } => metrics::Endpoint::Blob,
+        Endpoint::Uploads { .. } | Endpoint::Upload { .. } => metrics::Endpoint::Upload,
         Endpoint::Tags { .. } => metrics::Endpoint::Tags,
         Endpoint::Referrers { .. } => metrics::Endpoint::Referrers,
         Endpoint::Token => metrics::Endpoint::Token,

@@ -5,6 +5,7 @@
 
 use sealgate_verifier::{Digest, ManifestReference, reference};
 
+use crate::gate::push::UploadId;
 use crate::routes::error::Refusal;
 
 /// What a request is for.
@@ -25,6 +26,18 @@ pub enum Endpoint<'a> {
         name: &'a str,
         /// Which.
         digest: Digest,
+    },
+    /// `/v2/NAME/blobs/uploads/`
+    Uploads {
+        /// As the client wrote it, its grammar checked.
+        name: &'a str,
+    },
+    /// `/v2/NAME/blobs/uploads/ID`
+    Upload {
+        /// As the client wrote it, its grammar checked.
+        name: &'a str,
+        /// Which.
+        id: UploadId,
     },
     /// `/v2/NAME/tags/list`
     Tags {
@@ -87,6 +100,15 @@ impl<'a> Endpoint<'a> {
             Some(rest) if rest.starts_with('/') => rest.get(1..).unwrap_or_default(),
             Some(_) | None => return Ok(Self::Unknown),
         };
+        if let Some((name, id)) = upload(rest) {
+            if !is_name(name) {
+                return Err(Refusal::name_invalid());
+            }
+            return match id {
+                "" => Ok(Self::Uploads { name }),
+                id => UploadId::parse(id).map(|id| Self::Upload { name, id }).ok_or_else(Refusal::upload_unknown),
+            };
+        }
         match split(rest) {
             Some((name, kind, tail)) => Self::of(name, kind, tail),
             // Not a resource, but a hostile spelling of something: it is worth a clear answer (A7).
@@ -114,6 +136,16 @@ impl<'a> Endpoint<'a> {
             Kind::Referrers => Self::Referrers { name, digest: digest()? },
         })
     }
+}
+
+/// Splits `NAME/blobs/uploads/ID`; docker writes the collection with a slash behind it, others without.
+fn upload(rest: &str) -> Option<(&str, &str)> {
+    const MARK: &str = "/blobs/uploads";
+    if let Some(name) = rest.strip_suffix(MARK) {
+        return Some((name, ""));
+    }
+    let (head, id) = rest.rsplit_once('/')?;
+    Some((head.strip_suffix(MARK)?, id))
 }
 
 /// Splits `NAME/KIND/TAIL`. The last two parts decide, since a name may hold any of the words; a tail with slashes is none, and is

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sealgate_verifier::{Tag, reference};
+use sealgate_verifier::{Algorithm, Digest, Tag, reference};
 
 use crate::routes::error::Refusal;
 
@@ -42,6 +42,52 @@ impl<'a> Query<'a> {
             }
         }
         Ok(parsed)
+    }
+}
+
+/// What stands behind the question mark of a push (distribution-spec 1.1, "Pushing blobs").
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct PushQuery<'a> {
+    /// `digest`: what the blob is.
+    pub digest: Option<Digest>,
+    /// `mount`: the blob to take over from another repository.
+    pub mount: Option<Digest>,
+    /// `from`: that repository.
+    pub from: Option<Cow<'a, str>>,
+    /// `digest-algorithm`: under which the upload will end.
+    pub algorithm: Option<Algorithm>,
+}
+
+impl<'a> PushQuery<'a> {
+    /// Reads the query of a push's URI.
+    ///
+    /// # Errors
+    /// 400 for a parameter that stands twice, or whose value is none.
+    pub fn parse(query: Option<&'a str>) -> Result<Self, Refusal> {
+        let mut parsed = PushQuery::default();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match decode(key).as_deref() {
+                Some("digest") => once(&mut parsed.digest, digest(value)?, "digest")?,
+                Some("mount") => once(&mut parsed.mount, digest(value)?, "mount")?,
+                Some("from") => once(&mut parsed.from, decode(value).ok_or_else(Refusal::name_invalid)?, "from")?,
+                Some("digest-algorithm") => once(&mut parsed.algorithm, algorithm(value)?, "digest-algorithm")?,
+                Some(_) | None => {}
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+fn digest(value: &str) -> Result<Digest, Refusal> {
+    decode(value).unwrap_or_default().parse().map_err(|error| Refusal::digest_invalid(&error))
+}
+
+fn algorithm(value: &str) -> Result<Algorithm, Refusal> {
+    match value {
+        "sha256" => Ok(Algorithm::Sha256),
+        "sha512" => Ok(Algorithm::Sha512),
+        _ => Err(Refusal::query_invalid("the query parameter digest-algorithm must be sha256 or sha512".to_owned())),
     }
 }
 
@@ -113,6 +159,26 @@ mod tests {
         assert_eq!(query, expected);
         assert_eq!(Query::parse(Some("artifactType=a/b+c")).unwrap().artifact_type.as_deref(), Some("a/b+c"));
         assert_eq!(Query::parse(None).unwrap(), Query::default());
+    }
+
+    #[test]
+    fn the_parameters_of_a_push_are_read() {
+        let blob = Digest::sha256(b"blob");
+        let escaped = blob.to_string().replace(':', "%3A");
+        let query = format!("mount={escaped}&from=hosted.local%2Fteam%2Fapp&digest={blob}&digest-algorithm=sha512&x=%zz");
+        let parsed = PushQuery::parse(Some(&query)).unwrap();
+        let expected = PushQuery {
+            digest: Some(blob),
+            mount: Some(blob),
+            from: Some("hosted.local/team/app".into()),
+            algorithm: Some(Algorithm::Sha512),
+        };
+        assert_eq!(parsed, expected);
+        for query in
+            ["digest=sha256:abc", "digest=", "mount=sha256:..%2f..", "digest-algorithm=md5", &format!("digest={blob}&digest={blob}")]
+        {
+            assert!(PushQuery::parse(Some(query)).is_err(), "{query}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use sealgate_verifier::{Digest, Repository};
 
 use super::REVALIDATE;
 use super::query::Query;
+use crate::auth::Access;
 use crate::body::Body;
 use crate::gate::Gate;
 use crate::routes::error::Refusal;
@@ -21,9 +22,14 @@ pub async fn respond(
     repository: &Repository,
     subject: &Digest,
     query: &Query<'_>,
+    access: &Access,
     head: bool,
 ) -> Result<Response<Body>, Refusal> {
-    let index = gate.referrers(repository, subject, query.artifact_type.as_deref()).await?.into_inner();
+    let artifact_type = query.artifact_type.as_deref();
+    let index = match gate.lane(access, repository) {
+        Some(pass) => gate.lane_referrers(&pass, repository, subject, artifact_type).await?,
+        None => gate.referrers(repository, subject, artifact_type).await?.into_inner(),
+    };
     let mut response = super::document("application/vnd.oci.image.index.v1+json", index, head);
     response.headers_mut().insert(CACHE_CONTROL, REVALIDATE);
     if query.artifact_type.is_some() {

@@ -9,6 +9,7 @@ use sealgate_verifier::{Repository, Tag};
 
 use super::REVALIDATE;
 use super::query::{PAGE, Query};
+use crate::auth::Access;
 use crate::body::Body;
 use crate::gate::Gate;
 use crate::routes::error::Refusal;
@@ -19,10 +20,15 @@ pub async fn respond(
     repository: &Repository,
     name: &str,
     query: &Query<'_>,
+    access: &Access,
     head: bool,
 ) -> Result<Response<Body>, Refusal> {
     let count = query.count.unwrap_or(PAGE);
-    let page = gate.tags(repository, count, query.last.as_ref().map(Tag::as_str)).await?;
+    let last = query.last.as_ref().map(Tag::as_str);
+    let page = match gate.lane(access, repository) {
+        Some(pass) => gate.lane_tags(&pass, repository, count, last).await?,
+        None => gate.tags(repository, count, last).await?,
+    };
     // "When n is zero, this endpoint MUST return an empty list, and MUST NOT include a Link header."
     let TagPage { mut tags, more } = page;
     let more = (more || tags.len() > count) && count > 0;

@@ -202,14 +202,40 @@ async fn what_names_no_configured_registry_is_refused_with_a_sentence() {
 }
 
 #[tokio::test]
-async fn the_gate_is_read_only() {
+async fn nobody_writes_without_a_right() {
     // D4
     let fixture = Fixture::new().await;
     for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
-        for path in ["/v2/", "/v2/demo/signed/blobs/uploads/", "/v2/demo/signed/manifests/v1", "/", "/decisions/x"] {
+        for path in ["/v2/", "/v2/_catalog", "/v2/demo/signed/tags/list", "/", "/decisions/x"] {
             let answer = fixture.send(method, path, &[]).await;
             assert_eq!((answer.status, answer.header(ALLOW)), (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD"), "{method} {path}");
         }
+    }
+    let blob = Digest::sha256(b"blob");
+    let upload = format!("/v2/demo/signed/blobs/uploads/{}", "0".repeat(32));
+    for (method, path) in [
+        ("POST", "/v2/demo/signed/blobs/uploads/".to_owned()),
+        ("POST", format!("/v2/demo/signed/blobs/uploads/?mount={blob}&from=demo/unsigned")),
+        ("GET", upload.clone()),
+        ("PATCH", upload.clone()),
+        ("PUT", format!("{upload}?digest={blob}")),
+        ("DELETE", upload.clone()),
+        ("PUT", "/v2/demo/signed/manifests/v1".to_owned()),
+        ("DELETE", "/v2/demo/signed/manifests/v1".to_owned()),
+        ("DELETE", format!("/v2/demo/signed/blobs/{blob}")),
+    ] {
+        let answer = fixture.send(method, &path, &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "DENIED"), "{method} {path}");
+        assert!(answer.reason.unwrap().contains("this gate authenticates no clients"), "{method} {path}");
+    }
+    for (method, path, allow) in [
+        ("PUT", "/v2/demo/signed/blobs/uploads/", "POST"),
+        ("POST", upload.as_str(), "GET, HEAD, PATCH, PUT, DELETE"),
+        ("POST", "/v2/demo/signed/manifests/v1", "GET, HEAD, PUT, DELETE"),
+        ("PUT", &format!("/v2/demo/signed/blobs/{blob}"), "GET, HEAD, DELETE"),
+    ] {
+        let answer = fixture.send(method, path, &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header(ALLOW)), (405, allow), "{method} {path}");
     }
 }
 

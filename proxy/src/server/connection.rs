@@ -17,6 +17,7 @@ use tower::{Service, ServiceExt};
 
 use super::activity::Activity;
 use super::guard::Guard;
+use super::layers::is_push;
 use super::options::ServerOptions;
 use super::request::check;
 use super::tls::Tls;
@@ -102,7 +103,7 @@ where
     async fn run_http1<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: T, peer: Peer) -> usize {
         let activity = Activity::new(false);
         let guard = Guard::new(stream, Arc::clone(&activity), Arc::clone(&self.options));
-        let service = exchanges(self.service, peer, Arc::clone(&activity), self.options.max_request_body);
+        let service = exchanges(self.service, peer, Arc::clone(&activity), Arc::clone(&self.options));
         let mut connection = pin!(self.http1.serve_connection(TokioIo::new(guard), service));
         let mut draining = false;
         loop {
@@ -123,7 +124,7 @@ where
     async fn run_http2<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: T, peer: Peer) -> usize {
         let activity = Activity::new(true);
         let guard = Guard::new(stream, Arc::clone(&activity), Arc::clone(&self.options));
-        let service = exchanges(self.service, peer, Arc::clone(&activity), self.options.max_request_body);
+        let service = exchanges(self.service, peer, Arc::clone(&activity), Arc::clone(&self.options));
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(guard), service));
         let mut watch = IdleWatch::new(&self.options);
         let mut draining = false;
@@ -229,13 +230,14 @@ fn exchanges<S>(
     service: S,
     peer: Peer,
     activity: Arc<Activity>,
-    max_body: Option<u64>,
+    options: Arc<ServerOptions>,
 ) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     service_fn(move |request: Request<Incoming>| {
         let (flight, service) = (activity.begin(), service.clone());
+        let max_body = options.max_request_body.filter(|_| !(options.pushes && is_push(&request)));
         async move {
             let version = request.version();
             let response = match check(request, max_body) {

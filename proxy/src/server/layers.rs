@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
 use super::refusal::refusal;
@@ -23,6 +23,35 @@ impl Default for Limits {
     fn default() -> Self {
         Self { requests: 4096, head: Duration::from_secs(120) }
     }
+}
+
+impl Limits {
+    /// For pushes, whose heads wait for whole bodies: 1024 requests, 6 h. A body that stalls is given up long before.
+    #[must_use]
+    pub const fn pushes() -> Self {
+        Self { requests: 1024, head: Duration::from_hours(6) }
+    }
+}
+
+/// Whether a request's body is for the service to bound: the registry API's pushes.
+pub(super) fn is_push<B>(request: &Request<B>) -> bool {
+    matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) && request.uri().path().starts_with("/v2/")
+}
+
+/// Sends pushes to one service and everything else to another, so that neither's limits are the other's.
+pub fn apart<P, S, B>(
+    pushes: P,
+    others: S,
+) -> impl Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+where
+    P: Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Send + 'static,
+{
+    tower::service_fn(move |request: Request<B>| {
+        let (pushes, others) = (pushes.clone(), others.clone());
+        async move { if is_push(&request) { pushes.oneshot(request).await } else { others.oneshot(request).await } }
+    })
 }
 
 /// Sheds load beyond `limits.requests` and gives up on slow response heads. The service's future is dropped when its time is over.

@@ -20,7 +20,7 @@ mod unix;
 pub use accept::{Drained, serve, serve_unix};
 pub(crate) use activity::Flight;
 pub use connection::Peer;
-pub use layers::{Limits, layers};
+pub use layers::{Limits, apart, layers};
 pub use options::ServerOptions;
 pub use refusal::refusal;
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};

@@ -19,9 +19,11 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// Largest request head, bytes, and largest header list of HTTP/2. 16 KiB. Beyond it: 431.
     pub max_head: usize,
-    /// Largest request body, bytes, refused by its declared length: 413, and 411 if none is declared. None: no limit, for listeners
-    /// that take pushes. 64 KiB: pulls have no bodies.
+    /// Largest request body, bytes, refused by its declared length: 413, and 411 if none is declared. None: no limit.
+    /// 64 KiB: pulls have no bodies.
     pub max_request_body: Option<u64>,
+    /// Whether the bodies of POST, PUT and PATCH below `/v2/` are left to the service to bound. false.
+    pub pushes: bool,
     /// A TLS handshake takes no longer. 10 s.
     pub handshake_timeout: Duration,
     /// From its first byte, or from the connection's start, a request head takes no longer. 10 s.
@@ -45,6 +47,7 @@ impl ServerOptions {
             max_connections: 10_000,
             max_head: 16 * 1024,
             max_request_body: Some(64 * 1024),
+            pushes: false,
             handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

@@ -43,6 +43,9 @@ pub trait BlobWriter: Send {
     /// I/O errors, disk full among them.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
+    /// Gives the file handle back until the next call: many unfinished uploads must not use up the descriptors.
+    fn park(&mut self);
+
     /// Reads what was written so far, also after the commit.
     fn reader(&self) -> Arc<dyn BlobReader>;
 

@@ -65,6 +65,8 @@ impl BlobWriter for Writer {
         Ok(())
     }
 
+    fn park(&mut self) {}
+
     fn reader(&self) -> Arc<dyn BlobReader> {
         self.content.clone()
     }

@@ -46,6 +46,12 @@ pub(super) fn pair(repository: &Repository, first: &Digest, second: &Digest) -> 
     key
 }
 
+/// Who uploaded a blob: names are of any length and alphabet, so the key holds their hash.
+pub(super) fn upload(repository: &Repository, blob: &Digest, by: Option<&str>) -> Vec<u8> {
+    let name = by.map_or_else(|| "-".to_owned(), |by| format!("={by}"));
+    pair(repository, blob, &Digest::sha256(name.as_bytes()))
+}
+
 /// The length follows from the first byte, so that a digest is never the prefix of another.
 fn push(key: &mut Vec<u8>, digest: &Digest) {
     key.push(match digest {

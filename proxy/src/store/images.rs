@@ -41,10 +41,7 @@ impl Store {
         if self.manifest(repository, digest)?.is_some() {
             return Ok(());
         }
-        let lists = match manifest {
-            Manifest::Image(image) => Listing::Blobs(unique([&image.config].into_iter().chain(&image.layers).map(|entry| entry.digest))),
-            Manifest::Index(index) => Listing::Manifests(unique(index.manifests.iter().map(|entry| entry.digest))),
-        };
+        let lists = Listing::of(manifest);
         let media_type = manifest.media_type().to_owned();
         self.record(now, Event::ManifestStored { repository: repository.clone(), digest: *digest, size, media_type, lists }).await
     }
@@ -83,7 +80,7 @@ impl Store {
         self.digests(Table::Indexes, &codec::prefix(repository), limit)
     }
 
-    fn digests(&self, table: Table, prefix: &[u8], limit: usize) -> Result<Vec<Digest>, StoreError> {
+    pub(super) fn digests(&self, table: Table, prefix: &[u8], limit: usize) -> Result<Vec<Digest>, StoreError> {
         let entries = self.inner.index.scan::<()>(table, prefix, limit)?;
         Ok(entries.iter().map(|(rest, ())| codec::read_digest(table, rest)).collect::<Result<_, _>>()?)
     }
@@ -114,11 +111,6 @@ impl Store {
         }
         self.record(now, Event::PossessionGained { repository: repository.clone(), digest: *blob, size }).await
     }
-}
-
-fn unique(digests: impl Iterator<Item = Digest>) -> Vec<Digest> {
-    let mut seen = std::collections::HashSet::new();
-    digests.filter(|digest| seen.insert(*digest)).collect()
 }
 
 fn write_blob(blobs: &Arc<dyn BlobStore>, digest: &Digest, bytes: &[u8]) -> std::io::Result<()> {

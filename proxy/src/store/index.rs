@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::codec;
 use super::ledger::{Checkpoint, Event, Follower, Listing, Record};
 use super::metadata::{Batch, MetadataError, MetadataStore, Table};
-use super::records::{ManifestRecord, TagRecord};
+use super::records::{ManifestRecord, PushedManifest, PushedTag, TagRecord};
 use super::write_behind::{BUFFER_BYTES, WriteBehind};
 
 /// That a tag still points where it did. Its own table, since it is no transition.
@@ -41,7 +41,18 @@ impl Index {
 
     /// The rests of up to `limit` keys that start with `prefix`, with their values.
     pub(super) fn scan<T: DeserializeOwned>(&self, table: Table, prefix: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, T)>, MetadataError> {
-        let entries = self.note(self.store.scan(table, prefix, None, limit))?;
+        self.scan_after(table, prefix, None, limit)
+    }
+
+    /// As [`Index::scan`], for keys after the key `after`.
+    pub(super) fn scan_after<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, T)>, MetadataError> {
+        let entries = self.note(self.store.scan(table, prefix, after, limit))?;
         let open = |(key, sealed): (Vec<u8>, Vec<u8>)| {
             let value = self.note(codec::unseal(table.name(), &key, &sealed))?;
             Ok((key.get(prefix.len()..).unwrap_or_default().to_vec(), value))
@@ -173,6 +184,75 @@ pub(super) fn fold(batch: &mut Batch, record: &Record) -> Result<(), MetadataErr
         Event::VerdictChanged { decision } => {
             put(batch, Table::Decisions, decision.id.as_bytes().to_vec(), decision)?;
             put(batch, Table::Verdicts, codec::digest(&decision.repository, &decision.digest), &decision.id)
+        }
+        Event::BlobUploaded { .. }
+        | Event::ManifestPushed { .. }
+        | Event::ManifestDeleted { .. }
+        | Event::TagDeleted { .. }
+        | Event::BlobDeleted { .. } => fold_push(batch, record),
+    }
+}
+
+/// What clients pushed and deleted.
+fn fold_push(batch: &mut Batch, record: &Record) -> Result<(), MetadataError> {
+    match &record.event {
+        Event::BlobUploaded { repository, digest, size, by } => {
+            put(batch, Table::Possessions, codec::digest(repository, digest), size)?;
+            put(batch, Table::Uploads, codec::upload(repository, digest, by.as_deref()), &())
+        }
+        Event::BlobDeleted { repository, digest, by: _ } => {
+            batch.delete(Table::Possessions, codec::digest(repository, digest));
+            Ok(())
+        }
+        Event::ManifestPushed { repository, digest, size, media_type, lists, subject, tag, from: _, by } => {
+            let known = ManifestRecord { media_type: media_type.clone(), size: *size, stored_at: record.time };
+            put(batch, Table::Manifests, codec::digest(repository, digest), &known)?;
+            fold_listing(batch, repository, digest, lists)?;
+            let (media_type, by) = (media_type.clone(), by.clone());
+            let pushed = PushedManifest { media_type, size: *size, subject: *subject, by, pushed_at: record.time };
+            put(batch, Table::PushedManifests, codec::digest(repository, digest), &pushed)?;
+            if let Some(subject) = subject {
+                put(batch, Table::PushedReferrers, codec::pair(repository, subject, digest), &())?;
+            }
+            match tag {
+                Some(tag) => {
+                    put(batch, Table::PushedTags, codec::tag(repository, tag), &PushedTag { digest: *digest, pushed_at: record.time })
+                }
+                None => Ok(()),
+            }
+        }
+        Event::ManifestDeleted { repository, digest, lists, subject, tags, by: _ } => {
+            batch.delete(Table::Manifests, codec::digest(repository, digest));
+            unfold_listing(batch, repository, digest, lists);
+            batch.delete(Table::PushedManifests, codec::digest(repository, digest));
+            if let Some(subject) = subject {
+                batch.delete(Table::PushedReferrers, codec::pair(repository, subject, digest));
+            }
+            tags.iter().for_each(|tag| batch.delete(Table::PushedTags, codec::tag(repository, tag)));
+            Ok(())
+        }
+        Event::TagDeleted { repository, tag, from: _, by: _ } => {
+            batch.delete(Table::PushedTags, codec::tag(repository, tag));
+            Ok(())
+        }
+        Event::StoreCreated { .. }
+        | Event::PolicyLoaded { .. }
+        | Event::TagMoved { .. }
+        | Event::ManifestStored { .. }
+        | Event::EvidenceStored { .. }
+        | Event::PossessionGained { .. }
+        | Event::TokenCreated { .. }
+        | Event::TokenRevoked { .. }
+        | Event::VerdictChanged { .. } => Ok(()),
+    }
+}
+
+fn unfold_listing(batch: &mut Batch, repository: &Repository, digest: &Digest, lists: &Listing) {
+    match lists {
+        Listing::Blobs(blobs) => blobs.iter().for_each(|blob| batch.delete(Table::BlobListings, codec::pair(repository, blob, digest))),
+        Listing::Manifests(children) => {
+            batch.delete(Table::Indexes, codec::digest(repository, digest));
+            children.iter().for_each(|child| batch.delete(Table::ChildListings, codec::pair(repository, child, digest)));
         }
     }
 }

@@ -40,11 +40,19 @@ pub enum Table {
     Clock = 13,
     /// id → [`super::records::TokenRecord`]: tokens that are not revoked.
     Tokens = 17,
+    /// repository, digest → [`super::records::PushedManifest`]: what was pushed to the gate itself.
+    PushedManifests = 14,
+    /// repository, tag → [`super::records::PushedTag`].
+    PushedTags = 15,
+    /// repository, subject, manifest → nothing: pushed manifests about a subject.
+    PushedReferrers = 16,
+    /// repository, blob, hash of the pusher → nothing: who uploaded a blob.
+    Uploads = 18,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Tags,
         Self::TagConfirmations,
         Self::Manifests,
@@ -59,6 +67,10 @@ impl Table {
         Self::Deliveries,
         Self::Clock,
         Self::Tokens,
+        Self::PushedManifests,
+        Self::PushedTags,
+        Self::PushedReferrers,
+        Self::Uploads,
     ];
 
     /// The table's name on disk.
@@ -79,6 +91,10 @@ impl Table {
             Self::Deliveries => "deliveries",
             Self::Clock => "clock",
             Self::Tokens => "tokens",
+            Self::PushedManifests => "pushed-manifests",
+            Self::PushedTags => "pushed-tags",
+            Self::PushedReferrers => "pushed-referrers",
+            Self::Uploads => "uploads",
         }
     }
 }

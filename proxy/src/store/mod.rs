@@ -29,6 +29,7 @@ pub mod metadata_memory;
 pub mod metadata_redb;
 pub mod metadata_sled;
 mod opening;
+mod pushed;
 pub mod records;
 mod tags;
 mod tokens;
@@ -45,12 +46,17 @@ pub use error::StoreError;
 use folder::FolderLock;
 use index::Index;
 use ledger::{Event, Ledger, Position};
-pub use records::{AttachmentRecord, DecisionRecord, EvidenceRecord, ManifestRecord, Outcome, TagRecord, TokenRecord};
+pub use pushed::{Deleted, ManifestPush, PushError};
+pub use records::{
+    AttachmentRecord, DecisionRecord, EvidenceRecord, ManifestRecord, Outcome, PushedManifest, PushedTag, TagRecord, TokenRecord,
+};
 
 /// Format version of the data folder that this build writes.
 pub const FORMAT: u32 = 1;
 /// Locks over which the tags are spread, so that a tag's moves are recorded in the order in which they replace each other.
 const TAG_LOCKS: usize = 64;
+/// Locks over which the repositories are spread, so that a deletion sees every tag that points to what it deletes.
+const PUSH_LOCKS: usize = 64;
 
 /// How to open a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +108,8 @@ struct Inner {
     index: Arc<Index>,
     /// Held by whoever moves a tag, by hash of repository and tag.
     tag_locks: [tokio::sync::Mutex<()>; TAG_LOCKS],
+    /// Held shared by whoever pushes to a repository, alone by whoever deletes from it.
+    push_locks: [tokio::sync::RwLock<()>; PUSH_LOCKS],
     /// Writes the index now and then. Before `lock`, so that it stops first.
     flusher: Mutex<Option<opening::Flusher>>,
     /// Released at last.
@@ -135,7 +143,8 @@ impl Store {
         lock: Option<FolderLock>,
     ) -> Self {
         let tag_locks = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
-        let inner = Inner { blobs, ledger, index, tag_locks, flusher: Mutex::new(flusher), lock: Mutex::new(lock) };
+        let push_locks = std::array::from_fn(|_| tokio::sync::RwLock::new(()));
+        let inner = Inner { blobs, ledger, index, tag_locks, push_locks, flusher: Mutex::new(flusher), lock: Mutex::new(lock) };
         Self { inner: Arc::new(inner) }
     }
 

@@ -171,7 +171,9 @@ fn replay(index: &Index, ledger: &Ledger, from: Checkpoint, stored: Option<&Hash
         checkpoint = Checkpoint { position: record.position, high_water: checkpoint.high_water.max(record.time) };
         replayed.records += 1;
         match (&record.event, stored) {
-            (Event::ManifestStored { digest, .. }, Some(stored)) if !stored.contains(digest) => replayed.missing_manifests += 1,
+            (Event::ManifestStored { digest, .. } | Event::ManifestPushed { digest, .. }, Some(stored)) if !stored.contains(digest) => {
+                replayed.missing_manifests += 1;
+            }
             _ => fold(&mut batch, &record)?,
         }
         if replayed.records.is_multiple_of(REPLAY_BATCH as u64) {

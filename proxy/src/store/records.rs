@@ -26,6 +26,32 @@ pub struct ManifestRecord {
     pub stored_at: Timestamp,
 }
 
+/// A manifest that was pushed to the gate itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedManifest {
+    /// Media type to serve it under.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// What it is about, as it says itself or as its evidence tag said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
+    /// Who pushed it last; none for an anonymous pusher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was pushed last.
+    pub pushed_at: Timestamp,
+}
+
+/// Where a pushed tag points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushedTag {
+    /// Digest.
+    pub digest: Digest,
+    /// When it was pushed last.
+    pub pushed_at: Timestamp,
+}
+
 /// An evidence set: what was found about one digest, and what could not be seen. Manifests and layers are blobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceRecord {

@@ -37,18 +37,20 @@ impl Store {
     /// # Errors
     /// The record cannot be written; the tag points where it did.
     pub async fn move_tag(&self, repository: &Repository, tag: &Tag, to: Digest, now: Timestamp) -> Result<(), StoreError> {
-        let mut hasher = DefaultHasher::new();
-        (repository, tag).hash(&mut hasher);
-        let slot = usize::try_from(hasher.finish() % TAG_LOCKS as u64).unwrap_or(0);
-        let _turn = match self.inner.tag_locks.get(slot) {
-            Some(lock) => Some(lock.lock().await),
-            None => None,
-        };
+        let _turn = self.tag_turn(repository, tag).await;
         let from = self.tag(repository, tag)?.map(|record| record.digest);
         if from == Some(to) {
             return self.confirm_tag(repository, tag, now);
         }
         self.record(now, Event::TagMoved { repository: repository.clone(), tag: tag.clone(), from, to }).await
+    }
+
+    /// The turn to move a tag.
+    pub(super) async fn tag_turn(&self, repository: &Repository, tag: &Tag) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match self.inner.tag_locks.get(slot(&(repository, tag), TAG_LOCKS)) {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        }
     }
 
     /// Notes that the upstream says the tag still points where it did. Written with the next flush of the index, so a crash may lose it;
@@ -79,4 +81,11 @@ impl Store {
         };
         entries.into_iter().map(with_confirmation).collect()
     }
+}
+
+/// Which of `count` locks is `thing`'s.
+pub(super) fn slot(thing: &impl Hash, count: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    usize::try_from(hasher.finish() % count as u64).unwrap_or(0)
 }

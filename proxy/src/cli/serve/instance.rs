@@ -1,7 +1,7 @@
 //! A gate that runs: store, listeners, control socket, and its orderly end.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sealgate_config::ServerConfig;
@@ -23,6 +23,11 @@ use crate::store::{IndexState, Store, StoreOptions};
 const NOTE_TIME: Duration = Duration::from_secs(60);
 /// Most connections of the admin and control listeners.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How often expired uploads are looked for: a quarter of their time, within these.
+const SWEEP_SHORTEST: Duration = Duration::from_millis(250);
+/// See [`SWEEP_SHORTEST`].
+const SWEEP_LONGEST: Duration = Duration::from_mins(5);
 
 /// A running gate.
 pub struct Instance {
@@ -68,7 +73,10 @@ impl Instance {
         options.max_connections = config.max_connections;
         options.grace = config.shutdown_grace;
         options.tls = tls;
-        let routes = server::layers(Routes::new(Arc::clone(&gate), auth.clone()), Limits::default());
+        options.pushes = true;
+        let routes = Routes::new(Arc::clone(&gate), auth.clone());
+        let routes = server::apart(server::layers(routes.clone(), Limits::pushes()), server::layers(routes, Limits::default()));
+        tokio::spawn(sweep_uploads(Arc::downgrade(&gate), gate.config().upload_idle));
         let serving = spawn(server::serve(options, listeners.gate, routes, gate_shutdown), "gate");
 
         let small = |listener| {
@@ -173,6 +181,16 @@ async fn open_store(config: &ServerConfig) -> Result<Store, String> {
         tracing::warn!(%reason, "the index was rebuilt from the ledger");
     }
     Ok(store)
+}
+
+/// Removes uploads that nobody goes on with, as long as the gate lives.
+async fn sweep_uploads(gate: Weak<Gate>, idle: Duration) {
+    let mut ticks = tokio::time::interval((idle / 4).clamp(SWEEP_SHORTEST, SWEEP_LONGEST));
+    loop {
+        ticks.tick().await;
+        let Some(gate) = gate.upgrade() else { return };
+        gate.sweep_uploads().await;
+    }
 }
 
 async fn open_auth(config: &ServerConfig, address: SocketAddr, store: &Store, metrics: &Arc<Metrics>) -> Result<Option<Arc<Auth>>, String> {

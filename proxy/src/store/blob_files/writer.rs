@@ -15,7 +15,8 @@ use crate::store::blob::{BlobReader, BlobWriter};
 /// A blob in `tmp/`. Dropping it unlinks the file.
 pub(super) struct FileWriter {
     shared: Arc<Shared>,
-    file: Arc<File>,
+    /// None while it is parked.
+    file: Option<Arc<File>>,
     /// None after the file got its name.
     path: Option<PathBuf>,
     hasher: Hasher,
@@ -27,11 +28,23 @@ impl FileWriter {
     pub(super) fn begin(shared: Arc<Shared>, algorithm: Algorithm) -> io::Result<Self> {
         let path = shared.temporary.join(ulid::Ulid::generate().to_string());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Self { shared, file: Arc::new(file), path: Some(path), hasher: Hasher::new(algorithm), failed: false })
+        Ok(Self { shared, file: Some(Arc::new(file)), path: Some(path), hasher: Hasher::new(algorithm), failed: false })
+    }
+
+    /// The open file; a parked one is opened again, to be written at its end.
+    fn open(&mut self) -> io::Result<Arc<File>> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let path = self.path.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let file = Arc::new(OpenOptions::new().read(true).append(true).open(path)?);
+        self.file = Some(file.clone());
+        Ok(file)
     }
 
     fn name(&mut self, digest: &Digest) -> io::Result<()> {
         let (folder, target) = self.shared.place(digest);
+        let length = self.open()?.metadata()?.len();
         let Some(path) = &self.path else { return Ok(()) };
         let shared = self.shared.clone();
         let _turn = shared.verified.lock(digest);
@@ -52,14 +65,28 @@ impl FileWriter {
         self.path = None;
         self.shared.open.remove(digest);
         sync_folder(&folder)?;
-        self.shared.verified.insert(*digest, self.file.metadata()?.len());
+        self.shared.verified.insert(*digest, length);
         Ok(())
+    }
+}
+
+/// What is left of a file that cannot be opened again.
+struct Gone;
+
+impl BlobReader for Gone {
+    fn read_now(&self, _: &mut [u8], _: u64) -> io::Result<Option<usize>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 
 impl BlobWriter for FileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = (&*self.file).write_all(bytes) {
+        let file = self.open()?;
+        if let Err(error) = (&*file).write_all(bytes) {
             self.failed = true;
             return Err(error);
         }
@@ -67,8 +94,16 @@ impl BlobWriter for FileWriter {
         Ok(())
     }
 
+    fn park(&mut self) {
+        self.file = None;
+    }
+
     fn reader(&self) -> Arc<dyn BlobReader> {
-        Arc::new(FileReader::new(self.file.clone()))
+        let reopened = || self.path.as_ref().and_then(|path| File::open(path).ok()).map(Arc::new);
+        match self.file.clone().or_else(reopened) {
+            Some(file) => Arc::new(FileReader::new(file)),
+            None => Arc::new(Gone),
+        }
     }
 
     fn digest(&self) -> Digest {
@@ -80,7 +115,7 @@ impl BlobWriter for FileWriter {
             return Err(io::Error::other("an earlier write of this blob failed"));
         }
         let digest = self.digest();
-        self.file.sync_all()?;
+        self.open()?.sync_all()?;
         self.name(&digest)?;
         Ok(digest)
     }

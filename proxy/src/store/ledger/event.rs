@@ -1,6 +1,6 @@
 //! What the ledger records: transitions only.
 
-use sealgate_verifier::{Digest, Repository, Revision, Tag};
+use sealgate_verifier::{Digest, Manifest, Repository, Revision, Tag};
 use serde::{Deserialize, Serialize};
 
 use crate::store::records::{DecisionRecord, EvidenceRecord, TokenRecord};
@@ -61,6 +61,82 @@ pub enum Event {
         /// Bytes.
         size: u64,
     },
+    /// A client uploaded a blob, or had one mounted.
+    BlobUploaded {
+        /// Repository.
+        repository: Repository,
+        /// The blob.
+        digest: Digest,
+        /// Bytes.
+        size: u64,
+        /// Who; none for an anonymous pusher.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A client pushed a manifest, perhaps under a tag; its bytes are a blob.
+    ManifestPushed {
+        /// Repository.
+        repository: Repository,
+        /// Digest.
+        digest: Digest,
+        /// Bytes.
+        size: u64,
+        /// Media type to serve it under.
+        media_type: String,
+        /// What it lists.
+        lists: Listing,
+        /// What it is about, as it says itself or as its evidence tag says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<Digest>,
+        /// The tag that points to it from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<Tag>,
+        /// Where that tag pointed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Digest>,
+        /// Who; none for an anonymous pusher.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A client deleted a pushed manifest, and with it the tags that pointed to it.
+    ManifestDeleted {
+        /// Repository.
+        repository: Repository,
+        /// Digest.
+        digest: Digest,
+        /// What it listed.
+        lists: Listing,
+        /// What it was about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<Digest>,
+        /// Tags that pointed to it.
+        tags: Vec<Tag>,
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A client deleted a pushed tag.
+    TagDeleted {
+        /// Repository.
+        repository: Repository,
+        /// Tag.
+        tag: Tag,
+        /// Where it pointed.
+        from: Digest,
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// A client deleted a blob from a repository. Its bytes stay for other repositories.
+    BlobDeleted {
+        /// Repository.
+        repository: Repository,
+        /// The blob.
+        digest: Digest,
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A decision other than the last one about its digest.
     VerdictChanged {
         /// The decision.
@@ -86,4 +162,19 @@ pub enum Listing {
     Blobs(Vec<Digest>),
     /// An index: its children.
     Manifests(Vec<Digest>),
+}
+
+impl Listing {
+    /// What `manifest` lists, each digest once.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        let unique = |digests: Vec<Digest>| {
+            let mut seen = std::collections::HashSet::new();
+            digests.into_iter().filter(|digest| seen.insert(*digest)).collect()
+        };
+        match manifest {
+            Manifest::Image(_) => Self::Blobs(unique(manifest.blobs().map(|entry| entry.digest).collect())),
+            Manifest::Index(index) => Self::Manifests(unique(index.manifests.iter().map(|entry| entry.digest).collect())),
+        }
+    }
 }
