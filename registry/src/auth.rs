@@ -133,6 +133,11 @@ impl Authorizer {
         Self { origin, realms, credentials, slots: Mutex::default() }
     }
 
+    /// Whether there are any for a repository path.
+    pub(crate) fn has_credentials(&self, path: &str) -> bool {
+        (self.credentials)(path).is_some()
+    }
+
     /// The authorization that an earlier challenge led to, if it is still good.
     pub(crate) async fn remembered(&self, path: &str, access: Access) -> Option<Authorization> {
         let credentials = (self.credentials)(path);

@@ -9,7 +9,7 @@ use reqwest::{Response, Url};
 use sealgate_verifier::reference::is_path;
 
 use crate::address::AddressGuard;
-use crate::auth::{Access, Authorizer, CredentialSource};
+use crate::auth::{Access, Authorization, Authorizer, CredentialSource};
 use crate::body::drain;
 use crate::error::FetchError;
 use crate::origin::{Origin, base_url};
@@ -118,6 +118,14 @@ impl Client {
                 // From the start: a same-origin redirect may have been another for a stranger.
                 hop = request.clone();
                 trail = Trail::new(origin.clone(), hop.url.clone());
+            } else if status == StatusCode::FORBIDDEN && !trail.is_abroad() && !challenged && authorization.is_none() {
+                // A registry that strangers may read refuses without a challenge; `/v2/` is where it has one for who has credentials.
+                challenged = true;
+                let Some(known) = self.introduce(path, access, &mut retries).await else { return Ok(response) };
+                drain(response).await;
+                authorization = Some(known);
+                hop = request.clone();
+                trail = Trail::new(origin.clone(), hop.url.clone());
             } else if is_redirect(status) {
                 let headers = discard(response).await;
                 if !follows {
@@ -128,6 +136,24 @@ impl Client {
                 return Ok(response);
             }
         }
+    }
+}
+
+impl Client {
+    /// What the challenge of `/v2/` leads to (distribution-spec 1.1, "Determining Support"); none without credentials, or without one.
+    async fn introduce(&self, path: &str, access: Access, retries: &mut Retries) -> Option<Authorization> {
+        let Inner { base, transport, authorizer, .. } = &*self.inner;
+        if !authorizer.has_credentials(path) {
+            return None;
+        }
+        let mut url = base.clone();
+        url.set_path("/v2/");
+        let response = transport.send(&Request::new(Method::GET, url), retries).await.ok()?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return None;
+        }
+        let headers = discard(response).await;
+        authorizer.answer(transport, &headers, path, access, None).await.ok()
     }
 }
 

@@ -2,13 +2,26 @@
 
 use std::net::SocketAddr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use crate::gate::Setup;
 use crate::image::{Content, Image, Index};
+use crate::program::basic;
 use crate::sha256;
+use crate::signature::Signature;
 use crate::wire::{Reply, Request};
+
+/// The password of every user.
+pub const PASSWORD: &str = "correct horse battery staple";
+/// May push to [`HOSTED`], and delete there.
+pub const CI: &str = "ci";
+/// May push to [`HOSTED`] as well.
+pub const OTHER: &str = "other";
+/// May sign everywhere, and delete signatures.
+pub const SIGNER: &str = "signer";
+/// May pull.
+pub const READER: &str = "reader";
 
 /// The canonical name of the registry that tests push to.
 pub const HOSTED: &str = "hosted.local";
@@ -62,7 +75,7 @@ impl Pusher {
     fn absolute(&self, method: &str, target: &str) -> Request {
         let request = Request::new(method, target);
         match &self.login {
-            Some((user, password)) => request.header("Authorization", &format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),
+            Some((user, password)) => request.header("Authorization", &format!("Basic {}", basic(user, password))),
             None => request,
         }
     }
@@ -164,6 +177,14 @@ impl Pusher {
         manifest
     }
 
+    /// Pushes a signature as a referrer.
+    #[must_use]
+    pub fn signature(&self, signature: &Signature) -> Reply {
+        self.put_blob(b"{}");
+        let _ = self.blob(&signature.bundle.digest, &signature.bundle.bytes).expect(201);
+        self.manifest(&signature.manifest.digest, &signature.manifest)
+    }
+
     /// The digests that the referrers API lists for `subject`.
     #[must_use]
     pub fn referrers(&self, subject: &str) -> Vec<String> {
@@ -175,6 +196,35 @@ impl Pusher {
             .map(|entry| entry["digest"].as_str().expect("a digest").to_owned())
             .collect()
     }
+}
+
+/// Adds the users [`CI`], [`OTHER`], [`SIGNER`] and [`READER`], and what each may do.
+#[must_use]
+pub fn with_users(setup: Setup) -> Setup {
+    let hash = bcrypt::hash(PASSWORD, 5).expect("a hash");
+    let users: String = [CI, OTHER, SIGNER, READER].iter().map(|name| format!("{name}:{hash}\n")).collect();
+    let grant = |who: &str, repositories: &str, actions: &str| {
+        format!("    - {{ who: {who}, repositories: [{repositories}], actions: [{actions}] }}\n")
+    };
+    let hosted = format!("\"{HOSTED}/**\"");
+    let grants = [
+        grant(CI, &hosted, "push, delete"),
+        grant(OTHER, &hosted, "push"),
+        grant(SIGNER, "\"**\"", "sign, delete"),
+        grant(READER, "\"**\"", "pull"),
+    ];
+    setup.file("users", &users).line(&format!("auth:\n  htpasswd: users\n  grants:\n{}", grants.concat()))
+}
+
+/// A folder with a login for clients that read `config.json` (docker, crane, oras, cosign, sealgate) or `auth.json` (podman, skopeo).
+#[must_use]
+pub fn login(address: SocketAddr, user: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder for a login");
+    let login = json!({ "auths": { address.to_string(): { "auth": basic(user, PASSWORD) } } });
+    for name in ["config.json", "auth.json"] {
+        std::fs::write(folder.path().join(name), login.to_string()).expect("a login");
+    }
+    folder
 }
 
 /// A manifest about `subject` with an empty config and one layer.

@@ -1,6 +1,6 @@
 //! HTTP/1.1 on a plain socket: shows what libraries hide, such as the reason phrase and a body that stopped half way (RFC 9112).
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -115,8 +115,13 @@ impl Request {
     /// As [`Request::try_send`].
     pub fn send_on<S: Read + Write>(&self, mut stream: S, host: &str) -> std::io::Result<Reply> {
         stream.write_all(self.head(host).as_bytes())?;
-        stream.write_all(&self.body)?;
-        stream.flush()?;
+        // A server may refuse a body that it does not read to its end: the answer is there all the same.
+        let unread = stream.write_all(&self.body).and_then(|()| stream.flush());
+        if let Err(error) = unread
+            && !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+        {
+            return Err(error);
+        }
         let mut reader = BufReader::new(stream);
         let mut reply = read_head(&mut reader)?;
         reply.complete = self.method == "HEAD" || read_body(&mut reader, &mut reply).is_ok();

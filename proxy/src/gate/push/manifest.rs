@@ -57,7 +57,8 @@ impl Gate {
             digest,
             bytes: raw.bytes.clone(),
             manifest: &raw.manifest,
-            subject,
+            // What only its tag says ends with the tag, and is no referrer.
+            subject: named,
             tag,
             by: name.as_deref(),
         };
