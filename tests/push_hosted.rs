@@ -105,7 +105,7 @@ fn an_image_is_admitted_at_the_next_request_after_its_signature_and_refused_afte
     assert_eq!(puller.get(&child).expect(200).body, index.images[0].manifest.bytes);
     let layer = &index.images[0].layers[0];
     assert_eq!(puller.get(&format!("blobs/{}", layer.digest)).expect(200).body, layer.bytes);
-    assert_eq!(puller.referrers(index.digest()), [signature.manifest.digest.clone()]);
+    assert_eq!(puller.referrers(index.digest()), std::slice::from_ref(&signature.manifest.digest));
     assert_eq!(puller.get(&format!("manifests/{}", signature.manifest.digest)).expect(200).body, signature.manifest.bytes);
     gate.restart();
     assert_eq!(puller.get("manifests/1").expect(200).body, index.manifest.bytes);
