@@ -22,7 +22,7 @@ pub struct Request {
 }
 
 /// An answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Reply {
     /// Status code.
     pub status: u16,
@@ -92,10 +92,15 @@ impl Request {
         head + "Connection: close\r\n\r\n"
     }
 
-    /// Sends it on a connection of its own and reads the answer. Panics when there is none.
+    /// Sends it on a connection of its own and reads the answer. A connection that was cut before the answer's head is an incomplete
+    /// reply of status 0; panics when there was none.
     #[must_use]
     pub fn send(&self, address: SocketAddr) -> Reply {
-        self.try_send(address).unwrap_or_else(|e| panic!("{} {} at {address}: {e}", self.method, self.target))
+        match self.try_send(address) {
+            Ok(reply) => reply,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Reply::default(),
+            Err(error) => panic!("{} {} at {address}: {error}", self.method, self.target),
+        }
     }
 
     /// As [`Request::send`], for servers that may not answer.
