@@ -12,6 +12,8 @@ pub const SECRET_FILE_BYTES: usize = 64 * 1024;
 pub const CERTIFICATE_FILE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an htpasswd file: ten thousand users of about 80 bytes.
 pub const HTPASSWD_FILE_BYTES: usize = 1024 * 1024;
+/// Characters of a name that grants use: of a file, a principal and a ledger record a bearable part.
+pub const NAME_CHARACTERS: usize = 64;
 /// Levels of lists and mappings in a file. The deepest legal place has 9.
 pub const DEPTH: usize = 32;
 /// Lists, mappings and scalars in a file: twenty thousand rules of ten each.

@@ -17,6 +17,7 @@ mod credential;
 mod environment;
 pub(crate) mod fields;
 mod load;
+mod oidc;
 mod registry;
 mod secret;
 mod well_known;
@@ -24,6 +25,7 @@ mod well_known;
 pub use action::{Action, Actions};
 pub use auth::{Auth, Grant, NamePattern, Who};
 pub use environment::{VARIABLES, unknown_variables};
+pub use oidc::Oidc;
 
 /// A secret text. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -99,6 +101,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM private key.
     pub key: PathBuf,
+    /// PEM certificates of the CAs whose certificates name clients. None: no client is asked for one.
+    pub client_ca: Option<PathBuf>,
     /// Whether HTTP/2 is offered. Default false: containerd shows a denial's reason only from HTTP/1.1's reason phrase.
     pub http2: bool,
 }

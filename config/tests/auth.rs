@@ -12,7 +12,7 @@ fn load(text: &str) -> Result<ServerConfig, ConfigErrors> {
     fs::write(&file, text).expect("file");
     fs::write(folder.path().join("users"), format!("alice:{HASH}\n")).expect("file");
     fs::write(folder.path().join("bad-users"), format!("alice:{HASH}\nbob:hunter2\n")).expect("file");
-    for name in ["gate.crt", "gate.key"] {
+    for name in ["gate.crt", "gate.key", "clients.pem", "jwks.json"] {
         fs::write(folder.path().join(name), "x").expect("file");
     }
     ServerConfig::load(Some(&file), &|_| None)
@@ -36,6 +36,18 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn certificates_and_identity_tokens_are_read() {
+    let auth = auth(
+        "tls: { certificate: gate.crt, key: gate.key, client-ca: clients.pem }\nauth:\n  oidc:\n    - { name: release, issuer: https://token.actions.githubusercontent.com, audience: gate, claims: { repository: acme/app, ref: [refs/heads/main, refs/heads/next] } }\n    - { name: lab, issuer: \"http://127.0.0.1:7/realm\", audience: gate, claims: { sub: x, protected: true }, jwks: jwks.json, allow-addresses: [10.0.0.0/8] }\n  grants:\n    - { who: [oidc:release, certificate:build-*], repositories: \"**\", actions: push }\n",
+    );
+    let [release, lab] = &auth.oidc[..] else { panic!("{auth:?}") };
+    assert_eq!(release.claims["ref"], ["refs/heads/main", "refs/heads/next"]);
+    assert_eq!((release.jwks.is_some(), lab.jwks.is_some(), lab.issuer.as_str()), (false, true, "http://127.0.0.1:7/realm"));
+    assert_eq!(lab.claims["protected"], ["true"]);
+    assert!(matches!(&auth.grants.expect("grants")[0].who[..], [Who::Workload(_), Who::Certificate(_)]));
+}
+
+#[test]
 fn pulling_is_authenticated_where_credentials_reach_except_docker_hub() {
     let pull = |settings: &str| {
         let text = format!("auth: {{ tokens: true }}\nregistries: {{ {settings} }}\n");
@@ -49,6 +61,10 @@ fn pulling_is_authenticated_where_credentials_reach_except_docker_hub() {
     assert_eq!(pull(&format!("a.example: {{ pull: anonymous, {credentials} }}")), PullAccess::Anonymous);
     let hub = "docker.io: { credentials: [{ repositories: a/*, username: a, password: b }] }";
     assert_eq!(pull(hub), PullAccess::Anonymous);
+}
+
+fn oidc(entry: &str) -> String {
+    format!("auth: {{ oidc: [ {{ {entry} }} ], grants: [] }}\n")
 }
 
 #[test]
@@ -110,6 +126,54 @@ fn what_is_wrong_is_named_with_its_place_and_mend() {
             "pull, push, sign or delete",
         ),
         ("auth: { htpasswd: users, grants: [{ who: alice, repositories: \"**\" }] }\n", (1, 35), "`actions` is missing", "add `actions:`"),
+        ("tls: { certificate: gate.crt, key: gate.key, client-ca: clients.pem }\n", (1, 6), "give no right", "add `auth:"),
+        (
+            "tls: { certificate: gate.crt, key: gate.key, client-ca: clients.pem }\nauth: {}\n",
+            (2, 7),
+            "no right by themselves",
+            "add `grants`",
+        ),
+        (
+            "auth: { tokens: true, grants: [{ who: \"certificate:a\", repositories: \"**\", actions: pull }] }\n",
+            (1, 39),
+            "asked for a certificate",
+            "client-ca",
+        ),
+        (
+            "auth: { tokens: true, grants: [{ who: \"oidc:a\", repositories: \"**\", actions: pull }] }\n",
+            (1, 39),
+            "no entry of `oidc`",
+            "`name`",
+        ),
+        (
+            "auth: { oidc: [{ name: a, issuer: https://gitlab.com, audience: g, claims: { sub: x } }] }\n",
+            (1, 7),
+            "no right by themselves",
+            "add `grants`",
+        ),
+        (
+            &oidc("name: a, issuer: https://gitlab.com, audience: g, claims: { ref: main }"),
+            (1, 77),
+            "everybody can get tokens",
+            "project_path",
+        ),
+        (
+            &oidc("name: a, issuer: https://token.actions.githubusercontent.com, audience: g, claims: { job_workflow_ref: x }"),
+            (1, 102),
+            "everybody can get tokens",
+            "repository",
+        ),
+        (&oidc("name: a, issuer: https://a.example, audience: g, claims: {}"), (1, 76), "`claims` is empty", "at least one"),
+        (
+            &oidc("name: a, issuer: https://a.example, audience: g, claims: { ref: refs/* }"),
+            (1, 83),
+            "a * stands for itself",
+            "whole value",
+        ),
+        (&oidc("name: a, issuer: http://a.example, audience: g, claims: { ref: x }"), (1, 36), "found \"http://a.example\"", "https://"),
+        (&oidc("name: \"a#\", issuer: https://a.example, audience: g, claims: { ref: x }"), (1, 25), "found \"a#\"", "a name"),
+        (&oidc("name: a, issuer: https://a.example, audience: g, claims: { ref: x }, jwks: none"), (1, 94), "does not exist", "relative"),
+        (&oidc("name: a, issuer: https://a.example, claims: { ref: x }"), (1, 17), "`audience` is missing", "add `audience:`"),
         ("registries: { a.example: { pull: authenticated } }\n", (1, 34), "nobody could pull", "add `auth:`"),
     ] {
         let errors = load(text).expect_err(text);

@@ -174,6 +174,7 @@ fn reader_and_schema_know_the_same_keys_at_every_place() {
         ("admin: { zzzz: 1 }", "/properties/admin"),
         ("tls: { zzzz: 1 }", "/properties/tls"),
         ("auth: { zzzz: 1 }", "/properties/auth"),
+        ("auth: { oidc: [{ zzzz: 1 }] }", "/properties/auth/properties/oidc/items"),
         ("auth: { grants: [{ zzzz: 1 }] }", "/properties/auth/properties/grants/items"),
         ("store: { zzzz: 1 }", "/properties/store"),
         ("evidence: { zzzz: 1 }", "/properties/evidence"),

@@ -12,6 +12,7 @@ pub mod docker;
 pub mod gate;
 pub mod hostile;
 pub mod image;
+pub mod issuer;
 pub mod keeper;
 pub mod layer;
 pub mod layout;

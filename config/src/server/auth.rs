@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sealgate_verifier::Pattern;
 
 use super::action::{Action, Actions};
-use super::{Registry, fields};
+use super::{Oidc, Registry, fields, oidc};
 use crate::htpasswd::load_htpasswd;
 use crate::node::{Node, Value};
 use crate::problems::Problems;
@@ -18,6 +18,8 @@ pub struct Auth {
     pub htpasswd: Option<PathBuf>,
     /// Whether tokens of `sealgate token create` are accepted.
     pub tokens: bool,
+    /// CI services whose identity tokens are accepted.
+    pub oidc: Vec<Oidc>,
     /// What authenticated clients may do. None is written: users of the htpasswd file may pull, push and sign everywhere. Tokens carry
     /// their own rights.
     pub grants: Option<Vec<Grant>>,
@@ -43,6 +45,10 @@ pub enum Who {
     Anonymous,
     /// `alice`, `ci-*`, `user:alice`: users of the htpasswd file.
     User(NamePattern),
+    /// `certificate:build-*`: holders of client certificates.
+    Certificate(NamePattern),
+    /// `oidc:release`: an entry of `oidc`.
+    Workload(NamePattern),
 }
 
 /// A name, or the start of one followed by `*`.
@@ -72,6 +78,8 @@ impl Who {
     fn parse(text: &str) -> Option<Self> {
         match text.split_once(':') {
             Some(("user", name)) => NamePattern::parse(name).map(Self::User),
+            Some(("certificate", name)) => NamePattern::parse(name).map(Self::Certificate),
+            Some(("oidc", name)) => NamePattern::parse(name).map(Self::Workload),
             Some(_) => None,
             None if text == "*" => Some(Self::Authenticated),
             None if text == "anonymous" => Some(Self::Anonymous),
@@ -80,10 +88,18 @@ impl Who {
     }
 }
 
-const WHO: &str = "a user's name such as alice or ci-*, `*` for everybody who authenticated, or `anonymous`";
+const WHO: &str = "a user's name such as alice or ci-*, certificate:NAME, oidc:NAME, `*` for everybody who authenticated, or `anonymous`";
+
+/// What else than `auth:` a grant depends on.
+struct Known<'a> {
+    registries: &'a BTreeMap<String, Registry>,
+    users: bool,
+    certificates: bool,
+    oidc: &'a [Oidc],
+}
 
 /// Reads `auth:`.
-pub(crate) fn read(node: &Node, registries: &BTreeMap<String, Registry>, problems: &mut Problems<'_>) -> Option<Auth> {
+pub(crate) fn read(node: &Node, certificates: bool, registries: &BTreeMap<String, Registry>, problems: &mut Problems<'_>) -> Option<Auth> {
     let members = problems.members(node, &fields::AUTH)?;
     let htpasswd = members.get("htpasswd").and_then(|node| {
         let path = problems.path(node)?;
@@ -93,17 +109,23 @@ pub(crate) fn read(node: &Node, registries: &BTreeMap<String, Registry>, problem
         Some(path)
     });
     let tokens = members.get("tokens").and_then(|node| problems.boolean(node)).unwrap_or(false);
-    let grants = members.get("grants").and_then(|node| {
+    let oidc = oidc::read(members.get("oidc"), problems);
+    let known = Known { registries, users: htpasswd.is_some(), certificates, oidc: &oidc };
+    let grants: Option<Vec<Grant>> = members.get("grants").and_then(|node| {
         let items = problems.list(node)?;
-        Some(items.iter().filter_map(|item| grant(item, htpasswd.is_some(), registries, problems)).collect())
+        Some(items.iter().filter_map(|item| grant(item, &known, problems)).collect())
     });
-    if htpasswd.is_none() && members.get("htpasswd").is_none() && !tokens {
-        problems.node(node, "`auth` names no way to authenticate", "add `htpasswd: FILE`, or `tokens: true`, or remove `auth`");
+    if members.get("htpasswd").is_none() && members.get("oidc").is_none() && !tokens && !certificates {
+        let mend = "add `htpasswd: FILE`, `tokens: true` or `oidc`, or `client-ca` to `tls`, or remove `auth`";
+        problems.node(node, "`auth` names no way to authenticate", mend);
     }
-    Some(Auth { htpasswd, tokens, grants })
+    if grants.is_none() && (certificates || !oidc.is_empty()) {
+        problems.node(node, "client certificates and identity tokens give no right by themselves", "add `grants` that name them");
+    }
+    Some(Auth { htpasswd, tokens, oidc, grants })
 }
 
-fn grant(node: &Node, has_users: bool, registries: &BTreeMap<String, Registry>, problems: &mut Problems<'_>) -> Option<Grant> {
+fn grant(node: &Node, known: &Known<'_>, problems: &mut Problems<'_>) -> Option<Grant> {
     let members = problems.members(node, &fields::GRANT)?;
     let actions: Option<Actions> = members.get("actions").and_then(|node| {
         let items = one_or_more(node, problems)?;
@@ -118,8 +140,14 @@ fn grant(node: &Node, has_users: bool, registries: &BTreeMap<String, Registry>, 
                 Who::Anonymous if actions.is_some_and(|actions| actions != Action::Pull.into()) => {
                     problems.node(item, "anonymous clients may be granted `pull` only", "name who may do more");
                 }
-                Who::User(_) if !has_users => problems.node(item, "there are no users", "add `htpasswd: FILE` to `auth`"),
-                Who::Authenticated | Who::Anonymous | Who::User(_) => {}
+                Who::User(_) if !known.users => problems.node(item, "there are no users", "add `htpasswd: FILE` to `auth`"),
+                Who::Certificate(_) if !known.certificates => {
+                    problems.node(item, "no client is asked for a certificate", "add `client-ca: FILE` to `tls`");
+                }
+                Who::Workload(pattern) if !known.oidc.iter().any(|entry| pattern.matches(&entry.name)) => {
+                    problems.node(item, "no entry of `oidc` has this name", "write the `name` of one");
+                }
+                Who::Authenticated | Who::Anonymous | Who::User(_) | Who::Certificate(_) | Who::Workload(_) => {}
             }
             all.push(who);
         }
@@ -130,7 +158,7 @@ fn grant(node: &Node, has_users: bool, registries: &BTreeMap<String, Registry>, 
         let pattern = |item| {
             let pattern = problems.parsed::<Pattern>(item, expected, |text| text.parse().ok())?;
             let registry = pattern.literal().split('/').next().unwrap_or_default();
-            if !registry.is_empty() && !registries.contains_key(registry) {
+            if !registry.is_empty() && !known.registries.contains_key(registry) {
                 problems.node(
                     item,
                     format!("{registry} is no registry of this gate"),
@@ -145,7 +173,7 @@ fn grant(node: &Node, has_users: bool, registries: &BTreeMap<String, Registry>, 
 }
 
 /// The members of a list that is not empty, or a single value as one.
-fn one_or_more<'n>(node: &'n Node, problems: &mut Problems<'_>) -> Option<&'n [Node]> {
+pub(crate) fn one_or_more<'n>(node: &'n Node, problems: &mut Problems<'_>) -> Option<&'n [Node]> {
     match &node.value {
         Value::List(items) if items.is_empty() => {
             problems.node(node, "the list is empty", "write at least one");

@@ -36,6 +36,7 @@ pub(crate) static ADMIN: Object =
 pub(crate) static TLS: Object = Object::new(&[
     Field::new("certificate", Shape::Path, "PEM file with the certificate chain").required(),
     Field::new("key", Shape::Path, "PEM file with the private key").required(),
+    Field::new("client-ca", Shape::Path, "PEM file with the CAs whose certificates name clients; grants say what they may do"),
     Field::new("http2", Shape::Boolean, "offer HTTP/2, which has no place for a denial's reason phrase; default false"),
 ]);
 
@@ -43,12 +44,34 @@ pub(crate) static TLS: Object = Object::new(&[
 pub(crate) static AUTH: Object = Object::new(&[
     Field::new("htpasswd", Shape::Path, "file of users with bcrypt hashes, as `htpasswd -B` writes it; reloaded when it changes"),
     Field::new("tokens", Shape::Boolean, "accept the tokens of `sealgate token create`; default false"),
+    Field::new(
+        "oidc",
+        Shape::List(&Shape::Object(&OIDC)),
+        "CI services whose identity tokens are accepted; the first entry that fits counts",
+    ),
     Field::new("grants", Shape::List(&Shape::Object(&GRANT)), "who may do what where; without it users may pull, push and sign everywhere"),
+]);
+
+/// One entry of `oidc:`
+pub(crate) static OIDC: Object = Object::new(&[
+    Field::new("name", Shape::Text, "what grants call it: oidc:NAME").required(),
+    Field::new("issuer", Shape::Text, "the token's `iss`, for example https://token.actions.githubusercontent.com").required(),
+    Field::new("audience", Shape::Text, "what the token's `aud` must hold; best the gate's public URL").required(),
+    Field::new("claims", Shape::Named(&Shape::OneOrMore(&Shape::Text)), "what the token must say, exactly; of several values one")
+        .required(),
+    Field::new("jwks", Shape::Path, "JSON Web Key Set file; default: fetched from the issuer"),
+    Field::new("ca", Shape::Path, "PEM file with the private CAs of the issuer"),
+    Field::new("allow-addresses", Shape::List(&Shape::Text), "private address ranges (CIDR) that the issuer may resolve to"),
 ]);
 
 /// One entry of `grants:`
 pub(crate) static GRANT: Object = Object::new(&[
-    Field::new("who", Shape::OneOrMore(&Shape::Text), "alice, ci-*, `*` for everybody who authenticated, or anonymous").required(),
+    Field::new(
+        "who",
+        Shape::OneOrMore(&Shape::Text),
+        "alice, ci-*, certificate:NAME, oidc:NAME, `*` for everybody who authenticated, or anonymous",
+    )
+    .required(),
     Field::new("repositories", Shape::OneOrMore(&Shape::Pattern), "where, by canonical name").required(),
     Field::new("actions", Shape::OneOrMore(&ACTION), "what; whoever may do anything may pull").required(),
 ]);

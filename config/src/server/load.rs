@@ -104,10 +104,14 @@ fn finish(
     let data = path(members.get("data"), variable::DATA, environment, problems).unwrap_or_else(|| document.relative(DATA));
     let policy = path(members.get("policy"), variable::POLICY, environment, problems);
     let tls = members.get("tls").and_then(|node| tls(node, problems));
+    let certificates = tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if let (true, None, Some(node)) = (certificates, members.get("auth"), members.get("tls")) {
+        problems.node(node, "client certificates without `auth:` give no right", "add `auth: { grants: [...] }`, or remove `client-ca`");
+    }
     let auth = match (members.get("auth"), &draft.registries) {
         (Some(node), Some(registries)) => {
             reachable(node, &draft, tls.is_some(), problems);
-            auth::read(node, &registries.by_name, problems)
+            auth::read(node, certificates, &registries.by_name, problems)
         }
         (Some(_) | None, _) => None,
     };
@@ -209,7 +213,8 @@ fn tls(node: &Node, problems: &mut Problems<'_>) -> Option<Tls> {
     let certificate = members.get("certificate").and_then(|node| readable(node, problems));
     let key = members.get("key").and_then(|node| readable(node, problems));
     let http2 = members.get("http2").and_then(|node| problems.boolean(node)).unwrap_or(false);
-    Some(Tls { certificate: certificate?, key: key?, http2 })
+    let client_ca = members.get("client-ca").and_then(|node| readable(node, problems));
+    Some(Tls { certificate: certificate?, key: key?, client_ca, http2 })
 }
 
 fn index(node: &Node, problems: &mut Problems<'_>) -> Option<IndexKind> {

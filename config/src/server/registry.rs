@@ -273,7 +273,7 @@ fn upstream(key: &Key, node: Option<&Node>, allowed: &[AddressRange], problems: 
     Some((place, url))
 }
 
-fn addresses(node: Option<&Node>, problems: &mut Problems<'_>) -> Vec<AddressRange> {
+pub(crate) fn addresses(node: Option<&Node>, problems: &mut Problems<'_>) -> Vec<AddressRange> {
     let Some(items) = node.and_then(|node| problems.list(node)) else { return Vec::new() };
     let expected = "an address or range such as 10.0.0.0/8 or fd00::/8, with zeros behind the prefix, and not every address there is";
     items

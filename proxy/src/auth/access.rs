@@ -43,11 +43,12 @@ impl Access {
         everybody || (self.rights.permit(action, repository) && in_scope())
     }
 
-    /// Whether its principal may do `action` in `repository`, whatever a bearer token is narrowed to: clients read with a token to pull
-    /// what they are about to sign, and so are told by their right (DESIGN §6, sign lane).
+    /// Whether its principal may do `action` in `repository`, even where a bearer token is narrowed to pulling there: clients read with
+    /// such a token what they are about to sign, and so are told by their right (DESIGN §6, sign lane).
     #[must_use]
     pub fn entitles(&self, action: Action, repository: &Repository) -> bool {
-        self.rights.permit(action, repository)
+        let readable = self.scope.as_ref().is_none_or(|scope| scope::covers(scope, Action::Pull, repository));
+        readable && self.rights.permit(action, repository)
     }
 
     /// Refuses unless the request may do one of `actions` in `repository`. To be asked before anything else is looked up there, so that

@@ -15,6 +15,7 @@ use super::bearer::{self, Bearers, Claims};
 use super::credential::Credential;
 use super::error::{AuthError, Unauthenticated};
 use super::failures::{Failures, Limited};
+use super::oidc::{self, Workload, Workloads};
 use super::principal::Principal;
 use super::rights::{Right, Rights};
 use super::scope::{self, Scope};
@@ -22,13 +23,16 @@ use super::tokens::{self, Token, Tokens};
 use super::users::{Busy, Users};
 use crate::gate::clock::Clock;
 use crate::metrics::{AuthenticationOutcome, Metrics};
-use crate::server::{Peer, Shutdown};
+use crate::server::{ClientCertificate, Peer, Shutdown};
 use crate::store::Store;
 
 /// How one gate authenticates its clients.
 pub struct Auth {
     users: Option<Arc<Users>>,
     tokens: Option<Tokens>,
+    workloads: Workloads,
+    /// Whether clients are asked for certificates.
+    certificates: bool,
     grants: Option<Vec<(Vec<Who>, Arc<Right>)>>,
     /// What users may do where the configuration has no grants.
     everything: Rights,
@@ -79,6 +83,8 @@ impl Auth {
         Ok(Some(Arc::new(Self {
             users: auth.htpasswd.clone().map(Users::load).transpose()?.map(Arc::new),
             tokens: auth.tokens.then(|| Tokens::load(store.clone())).transpose()?,
+            workloads: Workloads::new(&auth.oidc)?,
+            certificates: config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()),
             grants: auth.grants.as_ref().map(|grants| grants.iter().map(granted).collect()),
             everything: Rights::new([everywhere]),
             open: config.registries.values().filter(anonymous).map(|registry| registry.name.clone()).collect(),
@@ -130,9 +136,9 @@ impl Auth {
     pub async fn access(self: &Arc<Self>, headers: &HeaderMap, extensions: &Extensions) -> Result<Access, AuthError> {
         let shown = Credential::read(headers).map_err(|_| self.challenge(Unauthenticated::Malformed, None))?;
         let (identity, scope) = match shown {
-            None => (self.stranger(), None),
+            None => (self.unasked(extensions), None),
             Some(Credential::Secret(text)) if text.starts_with(bearer::PREFIX) => {
-                let (identity, scope) = self.bearer(&text).ok_or_else(|| self.challenge(Unauthenticated::StaleBearer, None))?;
+                let (identity, scope) = self.bearer(&text, extensions).ok_or_else(|| self.challenge(Unauthenticated::StaleBearer, None))?;
                 (identity, Some(scope))
             }
             Some(credential) => (self.authenticate(credential, extensions).await?, None),
@@ -140,10 +146,16 @@ impl Auth {
         Ok(Access { principal: identity.principal, rights: identity.rights, scope, auth: Some(Arc::clone(self)) })
     }
 
-    /// Who nobody is.
+    /// Who a client is that shows no credential in its request: the holder of its certificate, or nobody.
     #[must_use]
-    pub fn stranger(&self) -> Identity {
-        self.identity(Principal::Anonymous, String::new(), None)
+    pub fn unasked(&self, extensions: &Extensions) -> Identity {
+        self.holder(extensions).unwrap_or_else(|| self.identity(Principal::Anonymous, String::new(), None))
+    }
+
+    fn holder(&self, extensions: &Extensions) -> Option<Identity> {
+        let certificate = extensions.get::<ClientCertificate>().filter(|_| self.certificates)?;
+        let valid = self.now() <= certificate.not_after;
+        valid.then(|| self.identity(Principal::Certificate(Arc::clone(&certificate.name)), String::new(), Some(certificate.not_after)))
     }
 
     /// Checks a password or a secret; a bearer token of the token endpoint is neither, so that none can make another.
@@ -177,7 +189,7 @@ impl Auth {
     async fn check(&self, credential: Credential, address: IpAddr) -> Result<Identity, AuthError> {
         let found = match credential {
             Credential::Password { user, password } if !is_secret(&password) => return self.password(&user, &password, address).await,
-            Credential::Password { password: text, .. } | Credential::Secret(text) => self.secret(&text),
+            Credential::Password { password: text, .. } | Credential::Secret(text) => self.secret(&text).await,
         };
         found.ok_or_else(|| {
             let counted = self.failures.begin(address);
@@ -203,7 +215,14 @@ impl Auth {
         entry.map(|entry| self.identity(Principal::User(user.into()), entry, None)).ok_or_else(wrong)
     }
 
-    fn secret(&self, text: &str) -> Option<Identity> {
+    async fn secret(&self, text: &str) -> Option<Identity> {
+        if oidc::is_token(text) {
+            let found = self.workloads.verify(text, self.now()).await;
+            let Workload { name, entry, subject, expires } =
+                found.map_err(|problem| tracing::info!(%problem, "an identity token does not count")).ok()?;
+            let principal = Principal::Workload { name: name.into(), subject: subject.into() };
+            return Some(self.identity(principal, entry, Some(expires)));
+        }
         let token = self.tokens.as_ref()?.verify(text, self.now())?;
         Some(self.of_token(&token))
     }
@@ -227,7 +246,9 @@ impl Auth {
             (Who::Anonymous, _) => true,
             (Who::Authenticated, principal) => !principal.is_anonymous(),
             (Who::User(pattern), Principal::User(name)) => pattern.matches(name),
-            (Who::User(_), _) => false,
+            (Who::Certificate(pattern), Principal::Certificate(name)) => pattern.matches(name),
+            (Who::Workload(pattern), Principal::Workload { name, .. }) => pattern.matches(name),
+            (Who::User(_) | Who::Certificate(_) | Who::Workload(_), _) => false,
         };
         grants.iter().filter(|(who, _)| who.iter().any(meant)).map(|(_, right)| Arc::clone(right)).collect()
     }
@@ -250,17 +271,26 @@ impl Auth {
     }
 
     /// Whose bearer token it is, and what for: its principal must still be there, by the same entry.
-    fn bearer(&self, text: &str) -> Option<(Identity, Scope)> {
+    fn bearer(&self, text: &str, extensions: &Extensions) -> Option<(Identity, Scope)> {
         let now = self.now();
         let Claims { kind, name, subject, entry, scope, expires } = self.bearers.verify(text, now)?;
         let scope = scope.into_iter().map(|(repository, actions)| (repository, actions.into_iter().collect())).collect();
         let identity = match kind.as_str() {
-            "anonymous" => self.stranger(),
+            "anonymous" => self.identity(Principal::Anonymous, String::new(), None),
             "user" => {
                 let present = self.users.as_ref()?.entry(&name)?;
                 (present == entry).then(|| self.identity(Principal::User(name.into()), entry, Some(expires)))?
             }
             "token" => self.of_token(&*self.tokens.as_ref()?.by_id(&subject, now)?),
+            // Only over a connection with the certificate itself (RFC 8705 §3).
+            "certificate" => {
+                self.holder(extensions).filter(|holder| matches!(&holder.principal, Principal::Certificate(held) if **held == *name))?
+            }
+            "oidc" => {
+                let present = self.workloads.entry(&name)?;
+                let principal = Principal::Workload { name: name.into(), subject: subject.into() };
+                (present == entry).then(|| self.identity(principal, entry, Some(expires)))?
+            }
             _ => return None,
         };
         Some((identity, scope))
@@ -305,7 +335,7 @@ fn granted(Grant { who, repositories, actions }: &Grant) -> (Vec<Who>, Arc<Right
 
 /// Whether a password says by itself whose it is.
 fn is_secret(password: &str) -> bool {
-    password.starts_with(tokens::PREFIX) || password.starts_with(bearer::PREFIX)
+    password.starts_with(tokens::PREFIX) || password.starts_with(bearer::PREFIX) || oidc::is_token(password)
 }
 
 /// Where the client is. Whoever is not on the network shares one address that nobody else has.

@@ -1,6 +1,7 @@
 //! Who may pull, push, sign and delete (DESIGN §3, §6). The trust policy is another matter: no right makes an image admitted.
 //!
-//! A [`Credential`] becomes an [`Identity`] ([`authenticator`]), by the users of an htpasswd file ([`users`]) or by a token ([`tokens`]); the
+//! A [`Credential`] becomes an [`Identity`] ([`authenticator`]), by the users of an htpasswd file ([`users`]), a token ([`tokens`]), a client certificate,
+//! or the identity token of a CI job ([`oidc`], [`jwks`]); the
 //! token endpoint changes it for a short-lived bearer token ([`bearer`]), as docker's clients want it. Each request gets an [`Access`],
 //! which knows its [`Principal`] and what that may do. Nothing is remembered about a client that the next request would not look up anew:
 //! a user who was removed, a token that was revoked, takes its bearer tokens along.
@@ -11,6 +12,8 @@ mod bearer;
 mod credential;
 mod error;
 mod failures;
+mod jwks;
+mod oidc;
 mod principal;
 mod rights;
 pub mod scope;

@@ -46,7 +46,7 @@ impl Fixture {
         let credential = Credential::read(&headers(authorization)).expect("well-formed");
         let identity = match credential {
             Some(credential) => self.auth.authenticate(credential, &Extensions::new()).await.expect("authenticated"),
-            None => self.auth.stranger(),
+            None => self.auth.unasked(&Extensions::new()),
         };
         assert_eq!(identity.principal, *access.principal());
         let wanted = wanted.iter().map(|(name, actions)| (repository(name), *actions)).collect();

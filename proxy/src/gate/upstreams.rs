@@ -235,7 +235,7 @@ fn alias(registry: &str) -> &str {
 
 /// A literal address in an upstream's URL allows itself (DESIGN §3): the admin wrote it out. `sealgate-config` has already refused
 /// link-local and metadata addresses.
-fn literal(url: &str) -> Option<AddressRange> {
+pub(crate) fn literal(url: &str) -> Option<AddressRange> {
     let authority = url.split_once("://")?.1;
     let authority = authority.parse::<http::uri::Authority>().ok()?;
     let network: std::net::IpAddr = authority.host().trim_matches(['[', ']']).parse().ok()?;

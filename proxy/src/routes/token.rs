@@ -109,7 +109,7 @@ where
     let wanted = asked.wanted(gate)?;
     let identity = match shown {
         Some(credential) => auth.authenticate(credential, &request.extensions).await.map_err(basic)?,
-        None => auth.stranger(),
+        None => auth.unasked(&request.extensions),
     };
     let issued = auth.issue(&identity, wanted);
     let answer = json!({

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tower::{Service, ServiceExt};
 
 use super::activity::Activity;
+use super::client_certificate::ClientCertificate;
 use super::guard::Guard;
 use super::layers::is_push;
 use super::options::ServerOptions;
@@ -94,16 +95,22 @@ where
 
     /// Serves a connection to its end. How many requests were cut.
     pub(super) async fn run<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: T, peer: Peer) -> usize {
-        let Some(tls) = self.options.tls.clone() else { return self.run_http1(stream, peer).await };
+        let Some(tls) = self.options.tls.clone() else { return self.run_http1(stream, peer, None).await };
         let Some(stream) = handshake(&self.options, &tls, self.stage.clone(), stream).await else { return 0 };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        if http2 { self.run_http2(stream, peer).await } else { self.run_http1(stream, peer).await }
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(|found| ClientCertificate::read(found));
+        if http2 { self.run_http2(stream, peer, certificate).await } else { self.run_http1(stream, peer, certificate).await }
     }
 
-    async fn run_http1<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: T, peer: Peer) -> usize {
+    async fn run_http1<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        mut self,
+        stream: T,
+        peer: Peer,
+        certificate: Option<ClientCertificate>,
+    ) -> usize {
         let activity = Activity::new(false);
         let guard = Guard::new(stream, Arc::clone(&activity), Arc::clone(&self.options));
-        let service = exchanges(self.service, peer, Arc::clone(&activity), Arc::clone(&self.options));
+        let service = exchanges(self.service, peer, certificate, Arc::clone(&activity), Arc::clone(&self.options));
         let mut connection = pin!(self.http1.serve_connection(TokioIo::new(guard), service));
         let mut draining = false;
         loop {
@@ -121,10 +128,15 @@ where
         }
     }
 
-    async fn run_http2<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, stream: T, peer: Peer) -> usize {
+    async fn run_http2<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        mut self,
+        stream: T,
+        peer: Peer,
+        certificate: Option<ClientCertificate>,
+    ) -> usize {
         let activity = Activity::new(true);
         let guard = Guard::new(stream, Arc::clone(&activity), Arc::clone(&self.options));
-        let service = exchanges(self.service, peer, Arc::clone(&activity), Arc::clone(&self.options));
+        let service = exchanges(self.service, peer, certificate, Arc::clone(&activity), Arc::clone(&self.options));
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(guard), service));
         let mut watch = IdleWatch::new(&self.options);
         let mut draining = false;
@@ -229,6 +241,7 @@ impl IdleWatch {
 fn exchanges<S>(
     service: S,
     peer: Peer,
+    certificate: Option<ClientCertificate>,
     activity: Arc<Activity>,
     options: Arc<ServerOptions>,
 ) -> impl hyper::service::Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send>
@@ -236,13 +249,16 @@ where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
     service_fn(move |request: Request<Incoming>| {
-        let (flight, service) = (activity.begin(), service.clone());
+        let (flight, service, certificate) = (activity.begin(), service.clone(), certificate.clone());
         let max_body = options.max_request_body.filter(|_| !(options.pushes && is_push(&request)));
         async move {
             let version = request.version();
             let response = match check(request, max_body) {
                 Ok(mut request) => {
                     request.extensions_mut().insert(peer);
+                    if let Some(certificate) = certificate {
+                        request.extensions_mut().insert(certificate);
+                    }
                     service.oneshot(request).await?
                 }
                 Err(problem) => {

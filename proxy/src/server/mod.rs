@@ -7,6 +7,7 @@
 
 mod accept;
 mod activity;
+mod client_certificate;
 mod connection;
 mod guard;
 mod layers;
@@ -19,11 +20,12 @@ mod unix;
 
 pub use accept::{Drained, serve, serve_unix};
 pub(crate) use activity::Flight;
+pub use client_certificate::ClientCertificate;
 pub use connection::Peer;
 pub use layers::{Limits, apart, layers};
 pub use options::ServerOptions;
 pub use refusal::refusal;
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown};
 pub(crate) use tls::{Stamp, stamp};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use unix::ControlSocket;

@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use sealgate::metrics::{Listener, Metrics, Phase};
-use sealgate::server::{Tls, TlsError};
+use sealgate::server::{Tls, TlsError, TlsFiles};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -40,7 +40,11 @@ impl Pair {
     }
 
     pub fn load(&self, http2: bool, metrics: &Arc<Metrics>) -> Arc<Tls> {
-        Tls::load(self.certificate.clone(), self.key.clone(), http2, Arc::clone(metrics)).unwrap()
+        Tls::load(self.files(), http2, Arc::clone(metrics)).unwrap()
+    }
+
+    fn files(&self) -> TlsFiles {
+        TlsFiles { certificate: self.certificate.clone(), key: self.key.clone(), client_ca: None }
     }
 
     fn client(&self, versions: &[&'static rustls::SupportedProtocolVersion], protocols: &[&str]) -> TlsConnector {
@@ -153,7 +157,7 @@ async fn an_error_of_the_key_shows_nothing_of_it() {
         String::new(),
     ] {
         std::fs::write(&pair.key, &content).unwrap();
-        let error = Tls::load(pair.certificate.clone(), pair.key.clone(), false, Arc::clone(&metrics)).unwrap_err();
+        let error = Tls::load(pair.files(), false, Arc::clone(&metrics)).unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains(secret), "{shown}");
         let numbers = format!("{:?}", secret.as_bytes());

@@ -16,7 +16,7 @@ use crate::cli::control::SOCKET;
 use crate::gate::{Gate, GateParts};
 use crate::metrics::{Listener, Metrics};
 use crate::routes::{AdminRoutes, ControlRoutes, Readiness, ReloadPolicy, Routes};
-use crate::server::{self, ControlSocket, Limits, ServerOptions, ShutdownTrigger, Tls};
+use crate::server::{self, ControlSocket, Limits, ServerOptions, ShutdownTrigger, Tls, TlsFiles};
 use crate::store::{IndexState, Store, StoreOptions};
 
 /// How often the time is noted: what a kill and an earlier clock together can make fresh again (F24: 60 s leeway).
@@ -160,8 +160,9 @@ impl Instance {
 }
 
 fn load_tls(config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Option<Arc<Tls>>, String> {
-    let Some(sealgate_config::Tls { certificate, key, http2 }) = &config.tls else { return Ok(None) };
-    let tls = Tls::load(certificate.clone(), key.clone(), *http2, Arc::clone(metrics));
+    let Some(sealgate_config::Tls { certificate, key, client_ca, http2 }) = &config.tls else { return Ok(None) };
+    let files = TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca: client_ca.clone() };
+    let tls = Tls::load(files, *http2, Arc::clone(metrics));
     tls.map(Some).map_err(|error| format!("TLS: {error}"))
 }
 
