@@ -50,11 +50,15 @@ impl Repository {
         if !is_registry(registry) {
             return Err(ReferenceError::Registry);
         }
-        if !is_path(path) || registry.len() + 1 + path.len() > limits::REPOSITORY_BYTES {
+        if !is_path(path) {
             return Err(ReferenceError::Repository);
         }
         let full =
             if registry == DOCKER_HUB && !path.contains('/') { format!("{registry}/library/{path}") } else { format!("{registry}/{path}") };
+        // The canonical name is what must fit: it is stored, and read back by the same rule.
+        if full.len() > limits::REPOSITORY_BYTES {
+            return Err(ReferenceError::Repository);
+        }
         Ok(Self { full: full.into(), split: registry.len() })
     }
 
@@ -337,6 +341,14 @@ mod tests {
             // "ghcr.io" alone is a legal Docker Hub name, as docker reads it.
             assert!(parsed.is_err() || bad == "ghcr.io", "{bad}: {parsed:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_once_it_is_canonical_is_refused() {
+        let room = limits::REPOSITORY_BYTES - "docker.io/library/".len();
+        let longest: Repository = "a".repeat(room).parse().expect("a name");
+        assert_eq!(longest.as_str().parse(), Ok(longest));
+        assert!("a".repeat(room + 1).parse::<Repository>().is_err());
     }
 
     #[test]
