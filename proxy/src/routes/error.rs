@@ -15,7 +15,7 @@ use sealgate_registry::FetchError;
 use sealgate_verifier::{DigestError, limits};
 use serde::Serialize;
 
-use crate::auth::{Action, Actions, AuthError, TokenError};
+use crate::auth::TokenError;
 use crate::body::Body;
 use crate::gate::GateError;
 use crate::gate::push::PushError;
@@ -360,39 +360,6 @@ impl From<GateError> for Refusal {
     }
 }
 
-impl From<AuthError> for Refusal {
-    fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Unauthenticated { challenge, problem } => {
-                Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", problem.message()) }
-            }
-            AuthError::Limited { retry_after } => {
-                let message = format!("too many wrong passwords or tokens from this address; try again in {retry_after} s");
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message).later(retry_after)
-            }
-            AuthError::Busy => {
-                let message = "too many passwords wait for their check; try again";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message).later(PAUSE)
-            }
-            AuthError::Forbidden { principal, actions, repository } => {
-                Self::new(StatusCode::FORBIDDEN, "DENIED", format!("{principal} has no right to {} in {repository}", any_of(actions)))
-            }
-            AuthError::NobodyIsAuthenticated { actions, repository } => {
-                let message = format!(
-                    "nobody may {} in {repository}: this gate authenticates no clients; an administrator adds `auth:` to sealgate.yaml",
-                    any_of(actions)
-                );
-                Self::new(StatusCode::FORBIDDEN, "DENIED", message)
-            }
-        }
-    }
-}
-
-/// `push or sign`
-fn any_of(actions: Actions) -> String {
-    actions.iter().map(Action::name).collect::<Vec<_>>().join(" or ")
-}
-
 impl From<&FetchError> for Refusal {
     fn from(error: &FetchError) -> Self {
         tracing::warn!(%error, "a request failed on its upstream");
@@ -420,5 +387,6 @@ fn seconds(pause: Duration) -> u64 {
     pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0)).max(1)
 }
 
+mod authentication;
 #[cfg(test)]
 mod tests;
