@@ -4,6 +4,16 @@ use bytes::Bytes;
 use http::HeaderValue;
 use sealgate_verifier::{Admission, Denial, Digest, Manifest, Repository, Timestamp};
 
+/// Which load of the policy decides, and after how many pushes to the places that its rule reads. Two numbers and no sum: another
+/// policy may read fewer places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Edition {
+    /// Loads of the policy before this one, since the start.
+    pub load: u64,
+    /// Pushes to the repository and to those of `signatures-from`, since the start.
+    pub pushes: u64,
+}
+
 /// What the gate holds about one decided manifest.
 #[derive(Debug)]
 pub struct Decided {
@@ -15,8 +25,8 @@ pub struct Decided {
     pub manifest: Manifest,
     /// What was decided.
     pub outcome: Outcome,
-    /// Which load of the policy decided, and after which push to the repository. A decision of another counts for nothing.
-    pub epoch: u64,
+    /// What it was decided by. A decision of another edition counts for nothing.
+    pub edition: Edition,
     /// From this time on it must be decided anew.
     pub valid_until: Timestamp,
     /// Identifier of the recorded decision.
@@ -97,8 +107,8 @@ pub struct DecidedParts {
     pub manifest: Manifest,
     /// See [`Decided::outcome`].
     pub outcome: Outcome,
-    /// See [`Decided::epoch`].
-    pub epoch: u64,
+    /// See [`Decided::edition`].
+    pub edition: Edition,
     /// See [`Decided::valid_until`].
     pub valid_until: Timestamp,
     /// See [`Decided::id`].
@@ -157,19 +167,19 @@ impl Decided {
     /// Locks the bytes in.
     #[must_use]
     pub fn new(parts: DecidedParts) -> Self {
-        let DecidedParts { repository, digest, manifest, outcome, epoch, valid_until, id, line, bytes } = parts;
+        let DecidedParts { repository, digest, manifest, outcome, edition, valid_until, id, line, bytes } = parts;
         let warning = match &outcome {
             Outcome::Audited(_) => HeaderValue::from_str(&format!("299 - \"{}\"", line.replace(['"', '\\'], "'"))).ok(),
             Outcome::Admitted(_) | Outcome::Evidence { .. } | Outcome::Leased { .. } | Outcome::Denied(_) => None,
         };
         let headers = ManifestHeaders { warning, ..ManifestHeaders::of(&manifest, &digest) };
-        Self { repository, digest, manifest, outcome, epoch, valid_until, id, line, bytes, headers }
+        Self { repository, digest, manifest, outcome, edition, valid_until, id, line, bytes, headers }
     }
 
-    /// Whether the decision still counts under the policy and pushes of `epoch` at `now`.
+    /// Whether the decision still counts under the policy and pushes of `edition` at `now`.
     #[must_use]
-    pub fn is_current(&self, epoch: u64, now: Timestamp) -> bool {
-        self.epoch == epoch && now < self.valid_until
+    pub fn is_current(&self, edition: Edition, now: Timestamp) -> bool {
+        self.edition == edition && now < self.valid_until
     }
 
     /// The manifest, where the decision lets it out.

@@ -8,7 +8,7 @@ use sealgate_verifier::{
     Reason, Repository, Requirement, Subject, Timestamp, Verdict, evaluate, limits,
 };
 
-use crate::gate::decided::{DecidedParts, Outcome};
+use crate::gate::decided::{DecidedParts, Edition, Outcome};
 use crate::gate::material::{RawManifest, Wait};
 use crate::gate::overlay::Gathered;
 use crate::gate::resolve::evidence_subject;
@@ -114,12 +114,12 @@ impl Gate {
     async fn decide_now(self: &Arc<Self>, repository: &Repository, digest: &Digest, kind: As) -> Result<Arc<Decided>, GateError> {
         let load = self.policy.load_full();
         // Before anything is read: what is pushed meanwhile makes the decision an old one.
-        let epoch = self.edition(&load, repository);
+        let edition = self.edition(&load, repository);
         let now = self.now();
         let key = (repository.clone(), *digest);
-        let last = self.decisions.get(&key).filter(|last| last.epoch == epoch);
+        let last = self.decisions.get(&key).filter(|last| last.edition == edition);
         if let Some(last) = &last
-            && last.is_current(epoch, now)
+            && last.is_current(edition, now)
             && (kind == As::Whatever || !matches!(last.outcome, Outcome::Evidence { .. }))
         {
             return Ok(Arc::clone(last));
@@ -127,9 +127,9 @@ impl Gate {
         self.deny_unseen(repository)?;
         let gate = Arc::clone(self);
         let work = (key.clone(), last.clone());
-        let flight = self.decision_flights.join((key, epoch, kind), move || async move {
+        let flight = self.decision_flights.join((key, edition, kind), move || async move {
             let ((repository, digest), last) = work;
-            gate.decide_anew(&repository, &digest, kind, (&load, epoch), last).await
+            gate.decide_anew(&repository, &digest, kind, (&load, edition), last).await
         });
         // An admission whose evidence still counts serves while a slow upstream is asked again (F10).
         let serves = last.filter(|last| match &last.outcome {
@@ -147,7 +147,7 @@ impl Gate {
         repository: &Repository,
         digest: &Digest,
         kind: As,
-        (load, epoch): (&PolicyLoad, u64),
+        (load, edition): (&PolicyLoad, Edition),
         last: Option<Arc<Decided>>,
     ) -> Result<Arc<Decided>, GateError> {
         let started = std::time::Instant::now();
@@ -163,7 +163,7 @@ impl Gate {
         let outcome = outcome(judgement.verdict.clone(), last.as_deref(), now);
         self.count(repository, &outcome);
         self.metrics.decision_duration.observe(started.elapsed());
-        let decided = self.record(repository, &raw, &judgement, outcome, (load, epoch)).await?;
+        let decided = self.record(repository, &raw, &judgement, outcome, (load, edition)).await?;
         self.remember(&decided);
         Ok(decided)
     }
@@ -285,7 +285,7 @@ impl Gate {
             digest: raw.digest,
             manifest: raw.manifest.clone(),
             outcome: Outcome::Evidence { subject },
-            epoch: admitted.epoch,
+            edition: admitted.edition,
             valid_until: admitted.valid_until,
             id: admitted.id.clone(),
             line: String::new(),

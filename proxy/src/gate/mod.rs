@@ -97,7 +97,7 @@ pub struct Gate {
     decisions: Cache<Key, Arc<Decided>>,
     /// The last decisions that were not recorded, by identifier, so that a denial's link can be followed.
     unrecorded: Cache<String, DecisionRecord>,
-    decision_flights: Arc<Flights<(Key, u64, judge::As), Arc<Decided>>>,
+    decision_flights: Arc<Flights<(Key, decided::Edition, judge::As), Arc<Decided>>>,
     tags: Cache<(Repository, Tag), Resolution>,
     tag_flights: Arc<Flights<(Repository, Tag), Digest>>,
     manifests: Cache<Key, Arc<RawManifest>>,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use sealgate_registry::{FetchError, FetchedManifest, Lifetimes, Referrers, Repositories, collect};
 use sealgate_verifier::{Attachment, Collected, Digest, ManifestReference, Needs, Repository, Tag, Timestamp, limits};
 
+use crate::gate::decided::Edition;
 use crate::gate::material::{HeldEvidence, Wait};
 use crate::gate::resolve::evidence_subject;
 use crate::gate::{Gate, GateError, PolicyLoad};
@@ -56,15 +57,15 @@ pub(in crate::gate) struct Gathered {
 }
 
 impl Gate {
-    /// What decisions of `repository` count as of now: a number that grows with each load of the policy and with each push.
-    pub(in crate::gate) fn edition(&self, load: &PolicyLoad, repository: &Repository) -> u64 {
+    /// What decisions of `repository` count as of now: another one after each load of the policy and after each push.
+    pub(in crate::gate) fn edition(&self, load: &PolicyLoad, repository: &Repository) -> Edition {
         if !self.editions.any.load(Ordering::Acquire) {
-            return load.epoch;
+            return Edition { load: load.epoch, pushes: 0 };
         }
-        // Each part only grows, so the sum stands still only while every part does.
+        // Within one load the places are the same and each only grows, so the sum stands still only while every part does.
         let others = load.policy.rule_for(repository).map(|rule| rule.signatures_from.as_slice()).unwrap_or_default();
         let pushes = std::iter::once(repository).chain(others.iter().filter(|other| *other != repository));
-        pushes.map(|place| self.editions.get(place)).fold(load.epoch, u64::wrapping_add)
+        Edition { load: load.epoch, pushes: pushes.map(|place| self.editions.get(place)).fold(0, u64::wrapping_add) }
     }
 
     /// Ends every decision on `repository`. After what was pushed is recorded, and before it is acknowledged.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sealgate_verifier::{Denial, Repository, Timestamp, Verdict};
 
-use crate::gate::decided::{DecidedParts, Outcome};
+use crate::gate::decided::{DecidedParts, Edition, Outcome};
 use crate::gate::judge::{Judgement, Read};
 use crate::gate::material::RawManifest;
 use crate::gate::{Decided, Gate, GateError, PolicyLoad};
@@ -18,7 +18,7 @@ impl Gate {
         raw: &Arc<RawManifest>,
         judgement: &Judgement,
         outcome: Outcome,
-        (load, epoch): (&PolicyLoad, u64),
+        (load, edition): (&PolicyLoad, Edition),
     ) -> Result<Arc<Decided>, GateError> {
         let now = self.now();
         let valid_until = self.valid_until(judgement, now);
@@ -60,7 +60,7 @@ impl Gate {
             manifest: raw.manifest.clone(),
             line: self.line(&outcome, &id),
             outcome,
-            epoch,
+            edition,
             valid_until,
             id,
             bytes: raw.bytes.clone(),

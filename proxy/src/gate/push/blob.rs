@@ -54,7 +54,7 @@ impl Gate {
     /// Takes a blob over from another repository, without its bytes travelling; false where the client must upload it.
     ///
     /// It needs what a pull there needs (DESIGN §1.4): the right to read, possession, and an admitted manifest that lists it; or that
-    /// this client uploaded it there itself.
+    /// this client, known by name, uploaded it there itself; for strangers, that no image lists it yet.
     ///
     /// # Errors
     /// The store's.
@@ -66,7 +66,10 @@ impl Gate {
         if size > limit(pusher).0 {
             return Ok(false);
         }
-        let own = self.store.uploaded_by(from, digest, pusher.name().as_deref())?;
+        let name = pusher.name();
+        // What strangers upload is theirs together, and so nobody's once an image lists it: then that image's decision counts.
+        let own = self.store.uploaded_by(from, digest, name.as_deref())?
+            && (name.is_some() || self.store.manifests_listing_blob(from, digest)?.is_empty());
         if !own && self.grant(from, digest).await.is_err() {
             return Ok(false);
         }

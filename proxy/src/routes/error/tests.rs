@@ -5,7 +5,7 @@ use sealgate_verifier::{Denial, Digest, Manifest, Mode, Reason, Timestamp};
 
 use super::*;
 use crate::gate::Outcome;
-use crate::gate::decided::{Decided, DecidedParts};
+use crate::gate::decided::{Decided, DecidedParts, Edition};
 
 /// Words that stand for what no client may see.
 const INNER: &str = "10.1.2.3 s3cr3t /var/lib/sealgate";
@@ -30,7 +30,7 @@ fn denied() -> GateError {
         digest: Digest::sha256(manifest.as_bytes()),
         manifest: Manifest::parse(manifest.as_bytes(), None).unwrap(),
         outcome: Outcome::Denied(denial),
-        epoch: 0,
+        edition: Edition::default(),
         valid_until: Timestamp(0),
         id: "01J".to_owned(),
         line: "DENIED by policy rule docker.io/library/*: no signature by ci".to_owned(),
