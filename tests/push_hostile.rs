@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealgate_tests::gate::{Gate, Setup};
-use sealgate_tests::image::Image;
+use sealgate_tests::image::{Content, Image};
 use sealgate_tests::process::wait_until;
 use sealgate_tests::push::{CI, HOSTED, PASSWORD, Pusher, SIGNER, with_users};
 use sealgate_tests::signature::Signer;
@@ -56,4 +56,33 @@ fn a_stranger_cannot_mount_a_layer_of_a_denied_image_to_where_no_image_lists_it(
     let _ = here.clone().login(SIGNER, PASSWORD).signature(&keys.sign(&image.manifest)).expect(201);
     assert_eq!(here.get(&layer).expect(200).body, image.layers[0].bytes);
     assert_eq!(there.send(there.request("POST", &mount)).status, 201, "an admitted image lists it");
+}
+
+// The same where the image that lists it was deleted: the policy never admitted it.
+#[test]
+fn a_layer_of_a_denied_image_is_not_opened_by_deleting_the_image() {
+    let image = Image::small();
+    let gate = gate(&Signer::generate().public_pem(), "{ hosted: true, push: anonymous, deletes: allowed }", "");
+    let here = at(&gate, APP);
+    here.image("1", &image);
+    let layer = format!("blobs/{}", image.layers[0].digest);
+    assert_eq!(here.get(&layer).status, 403);
+    let _ = here.delete(&format!("manifests/{}", image.digest())).expect(202);
+    assert_eq!(here.get(&layer).status, 404);
+}
+
+// DESIGN §6: who signs reads evidence, by its bytes and not by what a manifest calls it.
+#[test]
+fn a_layer_that_a_manifest_calls_evidence_is_not_read_by_those_who_sign() {
+    let (image, keys) = (Image::small(), Signer::generate());
+    let gate = gate(&keys.public_pem(), "{ hosted: true }", "");
+    let (ci, signer) = (at(&gate, APP).login(CI, PASSWORD), at(&gate, APP).login(SIGNER, PASSWORD));
+    ci.image("1", &image);
+    ci.put_blob(b"{}");
+    let layer = &image.layers[0];
+    let called = Content::new("application/spdx+json", layer.bytes.clone());
+    let manifest = ci.referrer("application/spdx+json", &image.manifest, &called);
+    let _ = ci.manifest(&manifest.digest, &manifest).expect(201);
+    assert_eq!(signer.get(&format!("manifests/{}", manifest.digest)).expect(200).body, manifest.bytes);
+    assert_eq!(signer.get(&format!("blobs/{}", layer.digest)).status, 403);
 }

@@ -67,7 +67,7 @@ impl Gate {
         let raw = self.raw_manifest(repository, &digest).await?;
         if pass.signs && may_be_evidence(&raw.manifest) {
             for blob in raw.manifest.blobs() {
-                self.lane_blobs.insert((repository.clone(), blob.digest), (), 1);
+                self.lane_blobs.insert((repository.clone(), blob.digest), digest, 1);
             }
         }
         let headers = ManifestHeaders::of(&raw.manifest, &digest);
@@ -138,10 +138,10 @@ impl Gate {
     }
 
     async fn is_blob_of_evidence(self: &Arc<Self>, repository: &Repository, digest: &Digest) -> Result<bool, GateError> {
-        if self.lane_blobs.get(&(repository.clone(), *digest)).is_some() {
-            return Ok(true);
-        }
-        for manifest in self.store.manifests_listing_blob(repository, digest).map_err(GateError::store)?.into_iter().take(CANDIDATES) {
+        // What was read last; an upstream's manifest that nobody was let have is not in the store.
+        let read = self.lane_blobs.get(&(repository.clone(), *digest));
+        let listing = self.store.manifests_listing_blob(repository, digest).map_err(GateError::store)?;
+        for manifest in read.into_iter().chain(listing).take(CANDIDATES) {
             let Ok(raw) = self.raw_manifest(repository, &manifest).await else { continue };
             if self.is_evidence(repository, &raw).await.unwrap_or(false) {
                 return Ok(true);

@@ -124,8 +124,8 @@ pub struct Gate {
     pushed_evidence: Cache<Key, (u64, Arc<HeldEvidence>)>,
     editions: Editions,
     uploads: Arc<Uploads>,
-    /// Blobs of evidence whose manifest somebody who may sign has read.
-    lane_blobs: Cache<Key, ()>,
+    /// Blob -> the manifest, evidence by what it says, that somebody who may sign read last.
+    lane_blobs: Cache<Key, Digest>,
 }
 
 impl Gate {

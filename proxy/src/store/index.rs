@@ -208,6 +208,10 @@ fn fold_push(batch: &mut Batch, record: &Record) -> Result<(), MetadataError> {
             let known = ManifestRecord { media_type: media_type.clone(), size: *size, stored_at: record.time };
             put(batch, Table::Manifests, codec::digest(repository, digest), &known)?;
             fold_listing(batch, repository, digest, lists)?;
+            // What strangers uploaded is nobody's own once an image lists it, for good: deleting the image opens nothing.
+            if let Listing::Blobs(blobs) = lists {
+                blobs.iter().for_each(|blob| batch.delete(Table::Uploads, codec::upload(repository, blob, None)));
+            }
             let (media_type, by) = (media_type.clone(), by.clone());
             let pushed = PushedManifest { media_type, size: *size, subject: *subject, by, pushed_at: record.time };
             put(batch, Table::PushedManifests, codec::digest(repository, digest), &pushed)?;
