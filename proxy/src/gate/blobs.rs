@@ -1,6 +1,7 @@
 //! A blob needs reference and possession (DESIGN §1.4): an admitted manifest of that repository lists it, and that repository's
 //! upstream delivered or confirmed it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use sealgate_registry::FetchError;
@@ -141,12 +142,17 @@ impl Gate {
             self.metrics.singleflight_joined.inc();
             return Ok(BlobContent::Growing(growing));
         }
-        if self.fetch_flights.is_under_way(&key) {
-            self.metrics.singleflight_joined.inc();
-        }
         let gate = Arc::clone(self);
         let work = key.clone();
-        let found = self.fetch_flights.join(key, move || async move { gate.open_or_fetch(work, size).await }).await;
+        let leads = AtomicBool::new(false);
+        let start = || {
+            leads.store(true, Ordering::Relaxed);
+            async move { gate.open_or_fetch(work, size).await }
+        };
+        let found = self.fetch_flights.join(key, start).await;
+        if !leads.into_inner() && matches!(found, Ok(BlobContent::Growing(_))) {
+            self.metrics.singleflight_joined.inc();
+        }
         found.map_err(|error| match error {
             GateError::ManifestUnknown => GateError::BlobUnknown,
             other => other,

@@ -59,12 +59,6 @@ where
         outcome
     }
 
-    /// Whether work on `key` is under way.
-    #[must_use]
-    pub fn is_under_way(&self, key: &K) -> bool {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
-    }
-
     /// The flight of `key`; takes `work` to start one where there is none.
     fn board<W, F>(self: &Arc<Self>, key: &K, work: &mut Option<W>) -> watch::Receiver<Outcome<V>>
     where
