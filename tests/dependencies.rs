@@ -33,9 +33,19 @@ fn the_decision_is_built_without_network_async_or_other_members() {
 }
 
 #[test]
+fn the_scanner_is_built_without_network_or_async() {
+    let names = tree("sealgate-scanner");
+    assert!(names.len() > 5, "{names:?}");
+    for banned in ["tokio", "hyper", "hyper-util", "reqwest", "mio", "socket2", "rustls", "tracing", "rustix", "async-trait"] {
+        assert!(!names.iter().any(|name| name == banned), "{banned}");
+    }
+}
+
+#[test]
 fn members_depend_on_each_other_only_as_drawn() {
     assert_eq!(members("sealgate-config"), ["sealgate-verifier"]);
     assert_eq!(members("sealgate-registry"), ["sealgate-verifier"]);
+    assert_eq!(members("sealgate-scanner"), ["sealgate-verifier"]);
     assert_eq!(members("sealgate-signer"), ["sealgate-registry", "sealgate-verifier"]);
 }
 
