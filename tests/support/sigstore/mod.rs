@@ -10,13 +10,22 @@ use serde_json::{Value, json};
 pub mod der;
 pub mod fulcio;
 pub mod key;
+pub mod record;
 pub mod rekor;
+pub mod rekor2;
 pub mod tsa;
 
 pub use fulcio::{Fulcio, Identity};
 pub use key::Key;
+pub use record::Record;
 pub use rekor::Rekor;
+pub use rekor2::Rekor2;
 pub use tsa::Tsa;
+
+use record::{Signed, Signer};
+
+/// Payload type of an in-toto statement.
+const IN_TOTO: &str = "application/vnd.in-toto+json";
 
 /// A time at which tests sign: 2026-01-01.
 pub const SIGNED_AT: i64 = 1_767_225_600;
@@ -28,6 +37,8 @@ pub struct Sigstore {
     pub fulcio: Fulcio,
     /// The transparency log.
     pub rekor: Rekor,
+    /// The other transparency log.
+    pub rekor2: Rekor2,
     /// The timestamp authority.
     pub tsa: Tsa,
 }
@@ -45,6 +56,10 @@ pub struct Making<'a> {
     pub ct_log: Option<&'a Key>,
     /// Which instance logs.
     pub rekor: &'a Rekor,
+    /// Which Rekor v2 log takes the entry in, in the place of `rekor`.
+    pub tiled: Option<&'a Rekor2>,
+    /// How an envelope is logged.
+    pub record: Record,
     /// Which instance stamps.
     pub tsa: &'a Tsa,
 }
@@ -79,7 +94,14 @@ impl Sigstore {
     #[must_use]
     pub fn making(&self) -> Making<'_> {
         let ct_log = Some(&self.fulcio.ct_log);
-        Making { issued: SIGNED_AT, logged: SIGNED_AT + 5, stamped: Some(SIGNED_AT + 3), ct_log, rekor: &self.rekor, tsa: &self.tsa }
+        let (issued, logged, stamped) = (SIGNED_AT, SIGNED_AT + 5, Some(SIGNED_AT + 3));
+        Making { issued, logged, stamped, ct_log, rekor: &self.rekor, tiled: None, record: Record::Dsse, tsa: &self.tsa }
+    }
+
+    /// The honest way, by the Rekor v2 log.
+    #[must_use]
+    pub fn making_tiled(&self) -> Making<'_> {
+        Making { tiled: Some(&self.rekor2), record: Record::HashedRekord, ..self.making() }
     }
 
     /// Its `trusted_root.json`.
@@ -97,7 +119,7 @@ impl Sigstore {
         };
         json!({
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [log(&format!("https://{}", rekor::HOST), &self.rekor.key)],
+            "tlogs": [log(&format!("https://{}", rekor::HOST), &self.rekor.key), self.rekor2.listed()],
             "certificateAuthorities": [{ "subject": { "organization": "tests", "commonName": "fulcio" }, "uri": "https://fulcio.tests.example", "certChain": chain(&self.fulcio.chain), "validFor": valid }],
             "ctlogs": [log("https://ct.tests.example", &self.fulcio.ct_log)],
             "timestampAuthorities": [{ "subject": { "organization": "tests", "commonName": "tsa" }, "uri": "https://tsa.tests.example", "certChain": chain(&self.tsa.chain), "validFor": valid }],
@@ -108,60 +130,67 @@ impl Sigstore {
     #[must_use]
     pub fn sign(&self, identity: &Identity, message: &[u8], making: Making<'_>) -> Made {
         let key = Key::generate();
-        let certificate = self.fulcio.issue(identity, &key.pair, making.issued, making.ct_log);
-        let verifier = pem("CERTIFICATE", &certificate);
-        Self::hashedrekord(&key, Some(certificate), &verifier, message, making)
+        let certificate = Some(self.fulcio.issue(identity, &key.pair, making.issued, making.ct_log));
+        Self::made(Signer { key: &key, certificate }, message, None, making)
     }
 
     /// Signs `message` with `key`; the entry is a `hashedrekord`.
     #[must_use]
     pub fn sign_with(&self, key: &Key, message: &[u8], making: Making<'_>) -> Made {
-        Self::hashedrekord(key, None, &key.public_pem(), message, making)
+        Self::made(Signer { key, certificate: None }, message, None, making)
     }
 
-    fn hashedrekord(key: &Key, certificate: Option<Vec<u8>>, verifier: &str, message: &[u8], making: Making<'_>) -> Made {
-        let signature = key.sign(message);
-        let body = json!({
-            "apiVersion": "0.0.1",
-            "kind": "hashedrekord",
-            "spec": {
-                "data": { "hash": { "algorithm": "sha256", "value": hex(message) } },
-                "signature": { "content": STANDARD.encode(&signature), "publicKey": { "content": STANDARD.encode(verifier) } },
-            },
-        });
-        let entry = making.rekor.enter(("hashedrekord", "0.0.1"), &body, making.logged);
-        let timestamp = making.stamped.map(|at| making.tsa.stamp(&signature, at));
-        Made { signature, certificate, entry, timestamp }
-    }
-
-    /// Signs an in-toto statement keylessly; the entry is a `dsse`. Also the envelope's text.
+    /// Signs an in-toto statement keylessly. Also the envelope's text.
     #[must_use]
     pub fn attest(&self, identity: &Identity, statement: &str, making: Making<'_>) -> (Made, String) {
         let key = Key::generate();
-        let certificate = self.fulcio.issue(identity, &key.pair, making.issued, making.ct_log);
-        let kind = "application/vnd.in-toto+json";
-        let signature = key.sign(format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len()).as_bytes());
-        let base64 = STANDARD.encode(&signature);
-        let envelope =
-            json!({ "payloadType": kind, "payload": STANDARD.encode(statement), "signatures": [{ "keyid": "", "sig": base64 }] })
-                .to_string();
-        let hash = |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex(bytes) });
-        let body = json!({
-            "apiVersion": "0.0.1",
-            "kind": "dsse",
-            "spec": {
-                "envelopeHash": hash(envelope.as_bytes()),
-                "payloadHash": hash(statement.as_bytes()),
-                "signatures": [{ "signature": base64, "verifier": STANDARD.encode(pem("CERTIFICATE", &certificate)) }],
-            },
-        });
-        let entry = making.rekor.enter(("dsse", "0.0.1"), &body, making.logged);
+        let certificate = Some(self.fulcio.issue(identity, &key.pair, making.issued, making.ct_log));
+        Self::stated(Signer { key: &key, certificate }, statement, making)
+    }
+
+    /// Signs an in-toto statement with `key`. Also the envelope's text.
+    #[must_use]
+    pub fn attest_with(&self, key: &Key, statement: &str, making: Making<'_>) -> (Made, String) {
+        Self::stated(Signer { key, certificate: None }, statement, making)
+    }
+
+    fn stated(signer: Signer<'_>, statement: &str, making: Making<'_>) -> (Made, String) {
+        let bytes = format!("DSSEv1 {} {IN_TOTO} {} {statement}", IN_TOTO.len(), statement.len());
+        let made = Self::made(signer, bytes.as_bytes(), Some(statement), making);
+        let envelope = made.envelope(statement);
+        (made, envelope)
+    }
+
+    fn made(signer: Signer<'_>, bytes: &[u8], statement: Option<&str>, making: Making<'_>) -> Made {
+        let signature = signer.key.sign(bytes);
+        let envelope = statement.map(|statement| envelope(&signature, statement));
+        let envelope = statement.zip(envelope.as_deref());
+        let signed = Signed { bytes, signature: &signature, envelope };
+        let entry = match making.tiled {
+            Some(log) => {
+                let (kind, body) = making.record.tiled(&signer, &signed);
+                log.enter(kind, &body)
+            }
+            None => {
+                let (kind, body) = making.record.body(&signer, &signed);
+                making.rekor.enter(kind, &body, making.logged)
+            }
+        };
         let timestamp = making.stamped.map(|at| making.tsa.stamp(&signature, at));
-        (Made { signature, certificate: Some(certificate), entry, timestamp }, envelope)
+        Made { signature, certificate: signer.certificate, entry, timestamp }
     }
 }
 
+fn envelope(signature: &[u8], statement: &str) -> String {
+    let signatures = json!([{ "keyid": "", "sig": STANDARD.encode(signature) }]);
+    json!({ "payloadType": IN_TOTO, "payload": STANDARD.encode(statement), "signatures": signatures }).to_string()
+}
+
 impl Made {
+    fn envelope(&self, statement: &str) -> String {
+        envelope(&self.signature, statement)
+    }
+
     fn material(&self) -> Value {
         let mut material = json!({ "tlogEntries": [self.entry.bundled()] });
         match &self.certificate {
@@ -200,10 +229,8 @@ impl Made {
     /// The annotations that cosign up to version 2 puts on the layer; `chain`: the authority's, in DER.
     #[must_use]
     pub fn annotations(&self, chain: &[Vec<u8>]) -> BTreeMap<String, String> {
-        let mut annotations = BTreeMap::from([
-            ("dev.cosignproject.cosign/signature".to_owned(), STANDARD.encode(&self.signature)),
-            ("dev.sigstore.cosign/bundle".to_owned(), self.entry.annotation()),
-        ]);
+        let mut annotations = BTreeMap::from([("dev.cosignproject.cosign/signature".to_owned(), STANDARD.encode(&self.signature))]);
+        annotations.extend(self.entry.annotation().map(|entry| ("dev.sigstore.cosign/bundle".to_owned(), entry)));
         if let Some(der) = &self.certificate {
             annotations.insert("dev.sigstore.cosign/certificate".to_owned(), pem("CERTIFICATE", der));
             annotations.insert("dev.sigstore.cosign/chain".to_owned(), chain.iter().map(|der| pem("CERTIFICATE", der)).collect());

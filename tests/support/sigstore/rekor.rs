@@ -10,14 +10,14 @@ use super::key::Key;
 /// The name under which checkpoints are signed.
 pub const HOST: &str = "rekor.tests.example";
 
-/// A log. Each entry it takes in lands in a tree of five leaves, at the fourth place.
+/// A log.
 #[derive(Debug)]
 pub struct Rekor {
     /// Its key.
     pub key: Key,
 }
 
-fn sha256(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn sha256(bytes: &[u8]) -> Vec<u8> {
     digest(&SHA256, bytes).as_ref().to_vec()
 }
 
@@ -29,6 +29,34 @@ fn leaf(body: &[u8]) -> Vec<u8> {
     sha256(&[&[0], body].concat())
 }
 
+/// A tree of five leaves (RFC 9162, section 2.1), with the entry at the fourth place.
+pub(super) struct Tree {
+    pub(super) root: Vec<u8>,
+    pub(super) hashes: Vec<Vec<u8>>,
+}
+
+impl Tree {
+    pub(super) const SIZE: u64 = 5;
+    pub(super) const INDEX: u64 = 3;
+
+    pub(super) fn with(body: &[u8]) -> Self {
+        let others: Vec<_> = [b"a", b"b", b"c", b"e"].map(|body| leaf(body)).into_iter().collect();
+        let left = node(&others[0], &others[1]);
+        let root = node(&node(&left, &node(&others[2], &leaf(body))), &others[3]);
+        Self { root, hashes: vec![others[2].clone(), left, others[3].clone()] }
+    }
+
+    fn proof(&self, envelope: &str) -> Value {
+        json!({
+            "logIndex": Self::INDEX.to_string(),
+            "rootHash": STANDARD.encode(&self.root),
+            "treeSize": Self::SIZE.to_string(),
+            "hashes": self.hashes.iter().map(|hash| STANDARD.encode(hash)).collect::<Vec<_>>(),
+            "checkpoint": { "envelope": envelope },
+        })
+    }
+}
+
 /// An entry as the log hands it out.
 #[derive(Debug, Clone)]
 pub struct Entry {
@@ -36,10 +64,10 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// Kind and version.
     pub kind: (&'static str, &'static str),
-    /// When it was taken in.
-    pub integrated: i64,
-    log_id: [u8; 32],
-    promise: Vec<u8>,
+    index: u64,
+    log_id: Vec<u8>,
+    /// When it was taken in, and the log's word for it; a Rekor v2 log gives none.
+    promise: Option<(i64, Vec<u8>)>,
     proof: Value,
 }
 
@@ -57,20 +85,12 @@ impl Rekor {
         let log_id = self.key.id();
         let hex: String = log_id.iter().map(|byte| format!("{byte:02x}")).collect();
         let signed = format!(r#"{{"body":"{}","integratedTime":{at},"logID":"{hex}","logIndex":1003}}"#, STANDARD.encode(&body));
-        let others: Vec<_> = [b"a", b"b", b"c", b"e"].map(|body| leaf(body)).into_iter().collect();
-        let left = node(&others[0], &others[1]);
-        let root = node(&node(&left, &node(&others[2], &leaf(&body))), &others[3]);
-        let note = format!("{HOST} - 42\n5\n{}\n", STANDARD.encode(&root));
+        let tree = Tree::with(&body);
+        let note = format!("{HOST} - 42\n{}\n{}\n", Tree::SIZE, STANDARD.encode(&tree.root));
         let signature = [&log_id[..4], &self.key.sign(note.as_bytes())].concat();
         let envelope = format!("{note}\n\u{2014} {HOST} {}\n", STANDARD.encode(signature));
-        let proof = json!({
-            "logIndex": "3",
-            "rootHash": STANDARD.encode(&root),
-            "treeSize": "5",
-            "hashes": [STANDARD.encode(&others[2]), STANDARD.encode(&left), STANDARD.encode(&others[3])],
-            "checkpoint": { "envelope": envelope },
-        });
-        Entry { promise: self.key.sign(signed.as_bytes()), body, kind, integrated: at, log_id, proof }
+        let promise = Some((at, self.key.sign(signed.as_bytes())));
+        Entry { promise, body, kind, index: 1003, log_id: log_id.to_vec(), proof: tree.proof(&envelope) }
     }
 }
 
@@ -81,25 +101,33 @@ impl Default for Rekor {
 }
 
 impl Entry {
+    pub(super) fn tiled(kind: (&'static str, &'static str), body: Vec<u8>, log_id: Vec<u8>, tree: &Tree, note: &str) -> Self {
+        Self { promise: None, body, kind, index: Tree::INDEX, log_id, proof: tree.proof(note) }
+    }
+
     /// As a bundle holds it.
     #[must_use]
     pub fn bundled(&self) -> Value {
-        json!({
-            "logIndex": "1003",
-            "logId": { "keyId": STANDARD.encode(self.log_id) },
+        let mut entry = json!({
+            "logIndex": self.index.to_string(),
+            "logId": { "keyId": STANDARD.encode(&self.log_id) },
             "kindVersion": { "kind": self.kind.0, "version": self.kind.1 },
-            "integratedTime": self.integrated.to_string(),
-            "inclusionPromise": { "signedEntryTimestamp": STANDARD.encode(&self.promise) },
             "inclusionProof": self.proof,
             "canonicalizedBody": STANDARD.encode(&self.body),
-        })
+        });
+        if let Some((at, promise)) = &self.promise {
+            entry["integratedTime"] = json!(at.to_string());
+            entry["inclusionPromise"] = json!({ "signedEntryTimestamp": STANDARD.encode(promise) });
+        }
+        entry
     }
 
-    /// As cosign's annotation `dev.sigstore.cosign/bundle` holds it.
+    /// As cosign's annotation `dev.sigstore.cosign/bundle` holds it; there is none for an entry of a Rekor v2 log.
     #[must_use]
-    pub fn annotation(&self) -> String {
+    pub fn annotation(&self) -> Option<String> {
+        let (at, promise) = self.promise.as_ref()?;
         let hex: String = self.log_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let payload = json!({ "body": STANDARD.encode(&self.body), "integratedTime": self.integrated, "logIndex": 1003, "logID": hex });
-        json!({ "SignedEntryTimestamp": STANDARD.encode(&self.promise), "Payload": payload }).to_string()
+        let payload = json!({ "body": STANDARD.encode(&self.body), "integratedTime": at, "logIndex": self.index, "logID": hex });
+        Some(json!({ "SignedEntryTimestamp": STANDARD.encode(promise), "Payload": payload }).to_string())
     }
 }

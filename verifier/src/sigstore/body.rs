@@ -319,7 +319,8 @@ impl Body {
     /// Checks that it is about `signed` by `signer`.
     pub(super) fn describes(&self, signed: &Signed<'_>, signer: &Signer<'_>) -> Result<(), VerifyError> {
         match (self, signed) {
-            (Self::HashedRekord1(body), Signed::Message { .. }) => {
+            // Of an envelope it is over the pre-authentication encoding (client-spec, section 4.4).
+            (Self::HashedRekord1(body), Signed::Message { .. } | Signed::Dsse { .. }) => {
                 body.data.0.hash.0.is_of(|algorithm| signed.digest(algorithm), "it is over something else")?;
                 same_signature(&body.signature.0.content.0, signed)?;
                 signer.is_pem(&body.signature.0.public_key.0.content.0)
@@ -366,7 +367,7 @@ impl Body {
                 same_signature(&text.ok_or(differs("it holds a malformed signature"))?, signed)?;
                 signer.is_pem(&signature.public_key.0)
             }
-            (Self::HashedRekord1(_) | Self::Intoto1(_), Signed::Dsse { .. })
+            (Self::Intoto1(_), Signed::Dsse { raw: None, .. })
             | (Self::Dsse1(_) | Self::Dsse2(_) | Self::Intoto1(_) | Self::Intoto2(_), Signed::Message { .. }) => {
                 Err(differs("its kind cannot describe such a signature"))
             }
