@@ -9,6 +9,7 @@
 
 pub mod package;
 pub mod release;
+pub mod version;
 
 pub use package::{Location, Package, PackageType, SourcePackage};
 pub use release::Release;
