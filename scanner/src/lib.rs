@@ -3,13 +3,28 @@
 //! This crate reads hostile bytes: layers, package databases, binaries. It is a crate of its own so that neither the server
 //! nor the decision is built with what parses them. It never writes to disk, and knows no network and no clock.
 //!
-//! Read in this order: [`package`], [`release`].
+//! [`Walk`] takes the layers, the lowest first, and yields a [`Report`].
+//!
+//! Read in this order: [`package`], [`release`], [`walk`], [`report`], [`limits`].
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod compression;
+pub mod limits;
 pub mod package;
+mod packages;
+mod path;
+pub mod problem;
 pub mod release;
+pub mod report;
+mod tar;
+mod tree;
 pub mod version;
+pub mod walk;
+mod zstd;
 
 pub use package::{Location, Package, PackageType, SourcePackage};
+pub use problem::Problem;
 pub use release::Release;
+pub use report::{Gap, LayerReport, PrivilegedFile, Report, SourceReport};
+pub use walk::Walk;
