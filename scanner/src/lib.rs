@@ -9,6 +9,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod advisories;
 mod compression;
 pub mod limits;
 pub mod package;
