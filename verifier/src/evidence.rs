@@ -3,10 +3,13 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::contents::Contents;
 use crate::digest::Digest;
 use crate::policy::Needs;
 use crate::reference::{Repository, Tag};
+use crate::scan::ScanReport;
 use crate::time::Timestamp;
+use crate::verdict::Verdict;
 
 /// Everything that one decision reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,35 @@ pub struct Evidence {
     /// Indexes of the same repository that are said to list the subject, each with its own attachments. The decision
     /// checks that they do (DESIGN: a child by digest needs a currently admitted parent, or its own signature).
     pub parents: Vec<ParentEvidence>,
+    /// What is known of the subject's insides, where it is a platform's image. Of an index nothing is.
+    pub image: ImageFacts,
+    /// Where the subject is an index: the verdicts on its children, made before under the same policy. An [`crate::Admission`]
+    /// cannot be made up, so neither can a child that passes.
+    pub children: Vec<Verdict>,
+}
+
+/// What the gate itself found out about one platform manifest. Nobody has signed it: whoever fills it in vouches for it, and says
+/// with gaps what is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// What is wrong with its packages, by each source that was asked.
+    pub scans: Collected<ScanReport>,
+    /// What else is inside.
+    pub contents: Collected<Contents>,
+    /// When this gate first saw the digest in this repository of this upstream; `None` where it cannot tell.
+    pub first_seen: Option<Timestamp>,
+}
+
+impl ImageFacts {
+    /// The state before anything was looked at: gaps of their own kind.
+    #[must_use]
+    pub fn not_collected(now: Timestamp) -> Self {
+        Self {
+            scans: Collected::not_collected(EvidenceSource::Scanner, now),
+            contents: Collected::not_collected(EvidenceSource::Contents, now),
+            first_seen: None,
+        }
+    }
 }
 
 /// The manifest that is decided on.

@@ -17,6 +17,7 @@
 pub mod bundle;
 mod claim;
 pub mod classify;
+pub mod contents;
 pub mod digest;
 pub mod dsse;
 mod encoding;
@@ -36,6 +37,7 @@ mod predicate;
 pub mod principal;
 mod quorum;
 pub mod reference;
+pub mod scan;
 mod search;
 pub mod signature;
 pub mod sigstore;
@@ -45,9 +47,10 @@ pub mod time;
 pub mod verdict;
 
 pub use classify::{Class, classify, may_be_evidence, may_be_evidence_listing};
+pub use contents::{ConfiguredUser, Contents, FileCapabilities, SecretFinding, SetId};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use evaluate::evaluate;
-pub use evidence::{Attachment, Collected, Evidence, EvidenceSource, Failure, Gap, Location, ParentEvidence, Subject};
+pub use evidence::{Attachment, Collected, Evidence, EvidenceSource, Failure, Gap, ImageFacts, Location, ParentEvidence, Subject};
 pub use json::JsonError;
 pub use key::{KeyAlgorithm, KeyError, KeyId, PublicKey};
 pub use manifest::{Descriptor, ImageManifest, Index, Manifest, ManifestError, Platform};
@@ -58,5 +61,6 @@ pub use policy::{
 };
 pub use principal::Principal;
 pub use reference::{ManifestReference, Reference, ReferenceError, Repository, Tag};
+pub use scan::{Packages, ReportError, ScanReport, ScanSource, Severity, Uncovered, Vulnerability};
 pub use time::Timestamp;
 pub use verdict::{Admission, Denial, Finding, FindingKind, FindingOutcome, Reason, Satisfied, SignatureForm, Verdict};

@@ -82,5 +82,19 @@ pub const REGEXP_BYTES: usize = 2_048;
 pub const REGEXP_COMPILED_BYTES: usize = 1024 * 1024;
 /// Bytes of a certificate's subject, or of another identity, that are compared (CVE-2023-25656: hostile names).
 pub const IDENTITY_BYTES: usize = 4_096;
+/// Bytes of one stored scan report, or of one image's contents. 20,000 vulnerabilities of 400 bytes take 8 MiB.
+pub const FACT_BYTES: usize = 32 * 1024 * 1024;
+/// Vulnerabilities of one report. Scanners find some 5,000 in full images of old Debian releases.
+pub const VULNERABILITIES: usize = 20_000;
+/// Other ids of one vulnerability. Red Hat's and SUSE's advisories over a whole kernel name some 300.
+pub const ALIASES: usize = 1_024;
+/// Bytes of one text of a vulnerability.
+pub const FACT_TEXT_BYTES: usize = 4_096;
+/// Gaps of one report.
+pub const FACT_GAPS: usize = 1_024;
+/// Paths of one kind among an image's contents. A full Debian has about 20 setuid files.
+pub const CONTENT_PATHS: usize = 10_000;
+/// Secrets of one image.
+pub const SECRETS: usize = 1_000;
 /// Levels of `any-of` inside `any-of`.
 pub const ANY_OF_DEPTH: usize = 4;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use sealgate_registry::{Client, Lifetimes, client_for, collect};
 use sealgate_verifier::{
-    Attachment, Collected, Evidence, EvidenceSource, Gap, Needs, Policy, Principal, Repository, Requirement, Subject, Verdict, evaluate,
+    Attachment, Collected, Evidence, EvidenceSource, Gap, ImageFacts, Needs, Policy, Principal, Repository, Requirement, Subject, Verdict,
+    evaluate,
 };
 
 use super::exit::{Exit, Failure};
@@ -100,7 +101,8 @@ pub(super) async fn judge(image: &Image, policy: &Policy, max_stale: Duration, r
     let gaps = attachments.unseen().cloned().collect();
     let subject =
         Subject { repository: repository.clone(), tag: image.reference.tag.clone(), digest, manifest: image.manifest.bytes.clone() };
-    let evidence = Evidence { subject, attachments, parents: Vec::new() };
+    let facts = ImageFacts::not_collected(now);
+    let evidence = Evidence { subject, attachments, parents: Vec::new(), image: facts, children: Vec::new() };
     let verdict = evaluate(&evidence, policy, now);
     let decision = Decision { id: None, at: now, valid_until: verdict.valid_until(), policy: policy.revision().0 };
     let explained =

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sealgate_verifier::classify::{Class, classify, may_be_evidence};
 use sealgate_verifier::{
-    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, Manifest, ManifestReference, Mode, ParentEvidence,
-    Reason, Repository, Requirement, Subject, Timestamp, Verdict, evaluate, limits,
+    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, ImageFacts, Manifest, ManifestReference, Mode,
+    ParentEvidence, Reason, Repository, Requirement, Subject, Timestamp, Verdict, evaluate, limits,
 };
 
 use crate::gate::decided::{DecidedParts, Edition, Outcome};
@@ -206,7 +206,8 @@ impl Gate {
             }
         }
         let subject = Subject { repository: repository.clone(), tag: None, digest: raw.digest, manifest: raw.bytes.clone() };
-        let mut evidence = Evidence { subject, attachments: not_collected(self.now()), parents };
+        let image = ImageFacts::not_collected(self.now());
+        let mut evidence = Evidence { subject, attachments: not_collected(self.now()), parents, image, children: Vec::new() };
         let mut verdict = self.evaluate(&evidence, load);
         if !needs.attachments() || matches!(verdict, Verdict::Admit(_)) {
             return Ok(Judgement { verdict, read });

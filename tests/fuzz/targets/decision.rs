@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sealgate_verifier::{
-    Attachment, Collected, Digest, Evidence, Location, Policy, PolicyParts, PublicKey, Quorum, Requirement, Revision, Rule, SignedBy,
+    Attachment, Collected, Digest, Evidence, ImageFacts, Location, Policy, PolicyParts, PublicKey, Quorum, Requirement, Revision, Rule, SignedBy,
     Signer, SignerIdentity, Subject, Timestamp, TrustedKey, Verdict, evaluate, media_type,
 };
 
@@ -60,6 +60,8 @@ fuzz_target!(|input: (u8, String, Vec<u8>, Vec<u8>)| {
         },
         attachments: Collected { items, gaps: Vec::new(), collected_at: Timestamp(0), stale_at: Timestamp(i64::MAX) },
         parents: Vec::new(),
+        image: ImageFacts::not_collected(Timestamp(0)),
+        children: Vec::new(),
     };
     assert!(matches!(evaluate(&evidence, &POLICY, Timestamp(1_800_000_000)), Verdict::Deny(_)));
 });

@@ -12,9 +12,9 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use sealgate_verifier::media_type::{BUNDLE_V03, COSIGN_SIGN_PREDICATE, OCI_EMPTY, OCI_MANIFEST, SIMPLE_SIGNING};
 use sealgate_verifier::{
-    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, Location, ParentEvidence, Policy, PolicyParts,
-    PublicKey, Quorum, Reason, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, Subject, Timestamp, TrustedKey, Verdict,
-    evaluate,
+    Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, ImageFacts, Location, ParentEvidence, Policy,
+    PolicyParts, PublicKey, Quorum, Reason, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, Subject, Timestamp, TrustedKey,
+    Verdict, evaluate,
 };
 
 /// The time of every decision that names no other.
@@ -144,7 +144,8 @@ pub fn evidence(manifest: &Bytes, items: Vec<Attachment>) -> Evidence {
         digest: Digest::sha256(manifest),
         manifest: manifest.clone(),
     };
-    Evidence { subject, attachments: collected(items), parents: Vec::new() }
+    let image = ImageFacts::not_collected(NOW);
+    Evidence { subject, attachments: collected(items), parents: Vec::new(), image, children: Vec::new() }
 }
 
 /// An index with its attachments.
