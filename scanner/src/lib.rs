@@ -27,5 +27,5 @@ mod zstd;
 pub use package::{Location, Package, PackageType, SourcePackage};
 pub use problem::Problem;
 pub use release::Release;
-pub use report::{Gap, LayerReport, PrivilegedFile, Report, SourceReport};
+pub use report::{Gap, LayerReport, PrivilegedFile, Report, SourceReport, UnsupportedFile};
 pub use walk::Walk;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::PACKAGES;
 use crate::package::Package;
-use crate::packages::{self, Source};
+use crate::packages::Source;
 use crate::problem::Problem;
 use crate::release::Release;
 use crate::tree::{Node, Tree};
@@ -24,6 +24,8 @@ pub struct Report {
     pub packages: Vec<Package>,
     /// The files that list packages.
     pub sources: Vec<SourceReport>,
+    /// Files that list packages of ecosystems that are not read.
+    pub unsupported: Vec<UnsupportedFile>,
     /// Files that run with more rights than whoever starts them.
     pub privileged: Vec<PrivilegedFile>,
     /// The layers, the lowest first.
@@ -46,6 +48,18 @@ pub struct SourceReport {
     pub layer: usize,
     /// Packages that it lists.
     pub packages: usize,
+}
+
+/// A file that lists packages in a form that is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnsupportedFile {
+    /// What it is.
+    pub kind: String,
+    /// Path in the image.
+    pub path: String,
+    /// The layer that brought it.
+    pub layer: usize,
 }
 
 /// A file with setuid, setgid or capabilities.
@@ -149,7 +163,13 @@ impl Report {
                 let (size, mode, uid) = (learned.size, learned.mode, learned.uid);
                 report.privileged.push(PrivilegedFile { path: path.to_owned(), layer, size, mode, uid, capability });
             }
+            if let Some(source @ (Source::UnsupportedDatabase(_) | Source::UnsupportedList(_))) = learned.source {
+                report.unsupported.push(UnsupportedFile { kind: source.name().to_owned(), path: path.to_owned(), layer });
+            }
             let Some(source) = learned.source.filter(|source| source.lists_packages()) else { continue };
+            if source == Source::NpmLock && has_installed(&tree, path) {
+                continue;
+            }
             let packages = learned.packages.len();
             report.sources.push(SourceReport { kind: source.name().to_owned(), path: path.to_owned(), layer, packages });
             let owner = owners.get(path);
@@ -215,8 +235,9 @@ fn owners(tree: &Tree<Learned>) -> BTreeMap<String, String> {
     owned.filter_map(|(path, owner)| Some((tree.resolve_folder(path).ok()?.path, owner.clone()))).collect()
 }
 
-/// The kinds of package source, for those who say what is read.
-#[must_use]
-pub fn source_kinds() -> Vec<&'static str> {
-    packages::ALL.into_iter().filter(|source| source.lists_packages()).map(Source::name).collect()
+/// Whether something is installed beside a lock file: then that is what the image holds, and the file also names what was
+/// only needed to build it.
+fn has_installed(tree: &Tree<Learned>, lock: &str) -> bool {
+    let folder = crate::path::join(crate::path::split(lock).0, "node_modules");
+    tree.below(&folder).any(|node| matches!(node, Node::File(learned) if learned.source == Some(Source::NpmInstalled)))
 }

@@ -112,6 +112,13 @@ impl<T: Clone> Tree<T> {
         self.nodes.get(path).map(|placed| &placed.node)
     }
 
+    /// What is in a folder and its folders.
+    pub fn below<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'a Node<T>> {
+        let prefix = format!("{folder}/");
+        let from = (Bound::Included(prefix.clone()), Bound::Unbounded);
+        self.nodes.range(from).take_while(move |(path, _)| path.starts_with(&prefix)).map(|(_, placed)| &placed.node)
+    }
+
     /// Every node, in order of paths.
     pub fn iter(&self) -> impl Iterator<Item = (&str, usize, &Node<T>)> {
         self.nodes.iter().map(|(path, placed)| (path.as_str(), placed.layer, &placed.node))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealgate_verifier::{Descriptor, Digest, Hasher};
 
 use crate::compression::{Compression, Plain};
-use crate::limits::{DOCUMENT_BYTES, FILE_BYTES, GAPS};
+use crate::limits::GAPS;
 use crate::packages::{self, Source};
 use crate::path::{clean, printable, split};
 use crate::problem::Problem;
@@ -18,8 +18,10 @@ use crate::tar::{Archive, Entry, EntryKind};
 use crate::tree::{Node, Tree};
 
 mod learned;
+mod reading;
 
 pub(crate) use learned::Learned;
+use reading::Reading;
 
 /// Bytes of content that are looked at together.
 const PIECE: usize = 64 * 1024;
@@ -36,6 +38,8 @@ pub struct Walk {
     layers: Vec<LayerReport>,
     gaps: Vec<Gap>,
     gaps_omitted: usize,
+    /// Where content is read into.
+    piece: Vec<u8>,
 }
 
 impl Walk {
@@ -185,38 +189,16 @@ impl Walk {
         path: &str,
         source: Option<Source>,
     ) -> Result<Option<Learned>, Problem> {
-        let mut piece = vec![0; PIECE];
-        let mut kept = Vec::new();
-        let mut read = 0;
-        let mut reading = source;
-        loop {
-            let count = archive.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            read += count as u64;
-            if reading.is_some_and(|source| read > limit_of(source)) {
-                reading = None;
-                kept = Vec::new();
-            }
-            if reading.is_some() {
-                kept.extend_from_slice(&piece[..count]);
-            }
+        let mut piece = std::mem::take(&mut self.piece);
+        piece.resize(PIECE, 0);
+        let mut count = archive.read(&mut piece)?;
+        let mut reading = Reading::of(source, entry, &piece[..count]);
+        while count > 0 {
+            reading.feed(&piece[..count]);
+            count = archive.read(&mut piece)?;
         }
-        let mut learned = Learned { size: entry.size, mode: entry.mode, uid: entry.uid, ..Learned::default() };
-        learned.capability.clone_from(&entry.capability);
-        if let Some(source) = source {
-            learned.source = Some(source);
-            let limit = limit_of(source);
-            let outcome = if read > limit {
-                Err(Problem::limit(format!("bytes of {path:?}"), entry.size, limit))
-            } else if entry.sparse {
-                Err(Problem::Unsupported { path: path.to_owned(), what: "a sparse file".to_owned() })
-            } else {
-                packages::read(source, path, &kept)
-            };
-            learned.take(outcome);
-        }
+        self.piece = piece;
+        let learned = reading.finish(entry, path);
         Ok(learned.is_noted().then_some(learned))
     }
 
@@ -245,10 +227,6 @@ impl Walk {
             self.gap(Some(index), Problem::Duplicate { path: path.to_owned() });
         }
     }
-}
-
-const fn limit_of(source: Source) -> u64 {
-    if source.is_document() { DOCUMENT_BYTES } else { FILE_BYTES }
 }
 
 /// A layer's bytes, hashed and counted while they are read.

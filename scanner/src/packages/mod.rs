@@ -1,32 +1,25 @@
-//! The files that say which packages an image holds, recognised by their path.
+//! The files that say which packages an image holds: recognised by their path, programs by their first bytes.
 
-use crate::limits::{FIELD_BYTES, PACKAGES};
+use serde::de::DeserializeOwned;
+
+use crate::limits::{DOCUMENT_BYTES, FIELD_BYTES, FILE_BYTES, PACKAGES};
 use crate::package::Package;
 use crate::problem::Problem;
 use crate::release::Release;
 
 mod apk;
+mod cargo;
 mod dpkg;
+pub mod elf;
+pub mod golang;
+mod npm;
 mod os_release;
+pub mod program;
+mod python;
+mod source;
 mod stanza;
 
-/// A kind of file that says what the image holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// os-release(5).
-    OsRelease,
-    /// dpkg's `status`: every package.
-    DpkgStatus,
-    /// A file of `status.d`, as distroless images have one for each package.
-    DpkgStatusFile,
-    /// The files that a package installed, as dpkg keeps them.
-    DpkgFiles,
-    /// apk's `installed`.
-    ApkInstalled,
-}
-
-/// Every kind.
-pub const ALL: [Source; 5] = [Source::OsRelease, Source::DpkgStatus, Source::DpkgStatusFile, Source::DpkgFiles, Source::ApkInstalled];
+pub use source::{Source, source_of};
 
 /// What a file said.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,59 +30,33 @@ pub struct Contribution {
     pub owned: Vec<(String, String)>,
 }
 
-impl Source {
-    /// Whether it is text that people or tools write, and not a database or program.
-    pub const fn is_document(self) -> bool {
-        match self {
-            Self::OsRelease | Self::DpkgStatus | Self::DpkgStatusFile | Self::DpkgFiles | Self::ApkInstalled => true,
-        }
-    }
-
-    /// Its name in reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OsRelease => "os-release",
-            Self::DpkgStatus => "dpkg status",
-            Self::DpkgStatusFile => "dpkg status.d",
-            Self::DpkgFiles => "dpkg file list",
-            Self::ApkInstalled => "apk installed",
-        }
-    }
-
-    /// Whether it lists packages: an image without any such file has no recognised package source.
-    pub const fn lists_packages(self) -> bool {
-        match self {
-            Self::OsRelease | Self::DpkgFiles => false,
-            Self::DpkgStatus | Self::DpkgStatusFile | Self::ApkInstalled => true,
-        }
-    }
-}
-
-/// What a file at `path` is by its name. Databases are recognised under any folder: a link may lead to them.
-pub fn source_of(path: &str) -> Option<Source> {
-    let mut parts = path.rsplit('/');
-    let (name, folder, above) = (parts.next()?, parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    match (above, folder, name) {
-        (_, "etc" | "lib", "os-release") => Some(Source::OsRelease),
-        (_, "dpkg", "status") => Some(Source::DpkgStatus),
-        ("dpkg", "status.d", name) if !name.ends_with(".md5sums") => Some(Source::DpkgStatusFile),
-        ("dpkg", "info", name) if name.ends_with(".list") => Some(Source::DpkgFiles),
-        ("apk", "db", "installed") => Some(Source::ApkInstalled),
-        _ => None,
-    }
-}
-
 /// Reads a whole file of a kind.
 ///
 /// # Errors
-/// [`Problem::Malformed`], a limit.
+/// [`Problem::Malformed`], [`Problem::Unsupported`], a limit.
 pub fn read(source: Source, path: &str, bytes: &[u8]) -> Result<Contribution, Problem> {
-    let mut contribution = match source {
+    let contribution = match source {
         Source::OsRelease => Contribution { release: os_release::read(bytes), ..Contribution::default() },
         Source::DpkgStatus | Source::DpkgStatusFile => dpkg::status(path, bytes)?,
         Source::DpkgFiles => dpkg::files(path, bytes),
         Source::ApkInstalled => apk::installed(path, bytes)?,
+        Source::NpmInstalled => npm::manifest(path, bytes)?,
+        Source::NpmLock => npm::lock(path, bytes)?,
+        Source::PythonMetadata => python::metadata(path, bytes)?,
+        Source::CargoLock => cargo::lock(path, bytes)?,
+        Source::Program => {
+            let mut program = program::Program::new(bytes.len() as u64);
+            program.feed(bytes);
+            program.finish(path)?
+        }
+        Source::UnsupportedDatabase(what) => return Err(Problem::Unsupported { path: path.to_owned(), what: what.to_owned() }),
+        Source::UnsupportedList(_) => Contribution::default(),
     };
+    checked(path, contribution)
+}
+
+/// Checks what was read against the limits, and says where each package was found.
+pub fn checked(path: &str, mut contribution: Contribution) -> Result<Contribution, Problem> {
     if contribution.packages.len() > PACKAGES {
         return Err(Problem::limit(format!("packages of {path:?}"), contribution.packages.len(), PACKAGES));
     }
@@ -106,8 +73,33 @@ pub fn read(source: Source, path: &str, bytes: &[u8]) -> Result<Contribution, Pr
     Ok(contribution)
 }
 
+impl Source {
+    /// Bytes up to which a file of the kind is read.
+    pub const fn limit(self) -> u64 {
+        match self {
+            Self::UnsupportedDatabase(_) | Self::UnsupportedList(_) | Self::Program => FILE_BYTES,
+            Self::OsRelease
+            | Self::DpkgStatus
+            | Self::DpkgStatusFile
+            | Self::DpkgFiles
+            | Self::ApkInstalled
+            | Self::NpmInstalled
+            | Self::NpmLock
+            | Self::PythonMetadata
+            | Self::CargoLock => DOCUMENT_BYTES,
+        }
+    }
+}
+
 /// Whether a file that a distribution's package brought may hold packages of another kind, so that its owner is worth knowing.
 fn may_hold_others(path: &str) -> bool {
     let folder = path.rsplit('/').nth(1).unwrap_or("");
     matches!(folder, "bin" | "sbin" | "libexec") || source_of(path).is_some_and(Source::lists_packages)
+}
+
+fn json<T: DeserializeOwned>(path: &str, format: &str, bytes: &[u8]) -> Result<T, Problem> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // serde's words may quote the document: only the place is told.
+    serde_json::from_slice(bytes)
+        .map_err(|error| Problem::malformed(path, format, format!("line {}, column {}: unexpected", error.line(), error.column())))
 }

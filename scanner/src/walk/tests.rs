@@ -211,3 +211,36 @@ fn setuid_files_and_capabilities_are_told_with_every_name_they_have() {
     let expected = [("bin/ping", 0o644, Some("0100000200200000")), ("tmp/.hidden", 0o4755, None), ("usr/bin/wall", 0o2755, None)];
     assert_eq!(told, expected);
 }
+
+#[test]
+fn language_packages_are_read_where_they_are_installed() {
+    let go = crate::packages::golang::tests::build_info("go1.22.1", "");
+    let mut program = crate::packages::elf::tests::program(".x", b"");
+    program.resize(program.len().next_multiple_of(16), 0);
+    let layer = Builder::default()
+        .file("app/node_modules/a/package.json", br#"{"name":"a","version":"1.0.0"}"#)
+        .file("app/package-lock.json", br#"{"packages":{"node_modules/only-for-the-build":{"version":"1.0.0"}}}"#)
+        .file("lock-only/package-lock.json", br#"{"packages":{"node_modules/locked":{"version":"1.0.0"}}}"#)
+        .file("usr/lib/python3/dist-packages/six-1.16.0.egg-info", b"Name: six\nVersion: 1.16.0\n")
+        .file("var/lib/dpkg/info/python3-six.list", b"/usr/lib/python3/dist-packages/six-1.16.0.egg-info\n/bin/tool\n")
+        .symlink("bin", "usr/bin")
+        .file("usr/bin/tool", &[program, go].concat())
+        .file("usr/bin/other", b"\x7fELF, and nothing that is known")
+        .file("app/yarn.lock", b"x");
+    let report = walk(&[layer.finish()]);
+    let told: Vec<_> = report.packages.iter().map(|p| (p.purl(), p.owner.as_deref())).collect();
+    let expected = [
+        ("pkg:npm/a@1.0.0", None),
+        ("pkg:npm/locked@1.0.0", None),
+        ("pkg:pypi/six@1.16.0", Some("python3-six")),
+        ("pkg:golang/stdlib@1.22.1", Some("python3-six")),
+    ];
+    assert_eq!(told, expected.map(|(purl, owner)| (purl.to_owned(), owner)));
+    assert!(report.is_complete() && report.unsupported.len() == 1 && report.sources.len() == 4, "{report:?}");
+}
+
+#[test]
+fn a_database_that_is_not_read_is_a_gap_and_named() {
+    let report = walk(&[Builder::default().file("var/lib/rpm/Packages", b"x").finish()]);
+    assert!(matches!(report.gaps[0].problem, Problem::Unsupported { .. }) && report.unsupported.len() == 1, "{report:?}");
+}
