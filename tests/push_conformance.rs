@@ -4,7 +4,7 @@ use sealgate_tests::gate::{Gate, Setup};
 use sealgate_tests::image::{Content, Image, Index};
 use sealgate_tests::layer::fresh_bytes;
 use sealgate_tests::push::{Chunk, EMPTY, HOSTED, Pusher, referrer};
-use sealgate_tests::sha256;
+use sealgate_tests::{sha256, sha512};
 use serde_json::json;
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -19,11 +19,6 @@ fn gate() -> Gate {
 
 fn pusher(gate: &Gate, path: &str) -> Pusher {
     Pusher::new(gate.address(), &format!("{HOSTED}/{path}"))
-}
-
-fn sha512(bytes: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA512, bytes);
-    digest.as_ref().iter().fold(String::from("sha512:"), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[test]
@@ -121,6 +116,58 @@ fn push_a_blob_in_chunks() {
 }
 
 #[test]
+fn a_chunk_out_of_order_is_416_and_the_upload_goes_on_where_get_says() {
+    let gate = gate();
+    let push = pusher(&gate, "team/app");
+    let bytes = fresh_bytes(3_000);
+    let (location, digest) = (push.begin(), sha256(&bytes));
+    let last_byte = || {
+        let state = push.upload("GET", &format!("{location}?digest={digest}")).expect(204);
+        assert_eq!(state.header("location"), Some(location.as_str()));
+        state.header("range").and_then(|range| range.strip_prefix("0-")).and_then(|last| last.parse::<usize>().ok()).expect("0-N")
+    };
+    for (first, last) in [(0, 999), (1_000, 1_999)] {
+        let ahead = first + 1_000;
+        let early = Chunk { range: &format!("{ahead}-{}", ahead + 999), bytes: &bytes[ahead..ahead + 1_000] };
+        assert_eq!(push.patch(&location, early).expect(416).header("location"), Some(location.as_str()));
+        assert!(first == 0 || last_byte() == first - 1);
+        let _ = push.patch(&location, Chunk { range: &format!("{first}-{last}"), bytes: &bytes[first..=last] }).expect(202);
+    }
+    // The last chunk with PUT, out of order and in order.
+    let put = |range: &str, bytes: &[u8]| {
+        let request = push.absolute("PUT", &format!("{location}?digest={digest}")).header("Content-Range", range);
+        push.send(request.header("Content-Type", "application/octet-stream").body(bytes))
+    };
+    assert_eq!(put("0-999", &bytes[..1_000]).expect(416).error().0, "BLOB_UPLOAD_INVALID");
+    assert_eq!(last_byte(), 1_999);
+    let _ = put("2000-2999", &bytes[2_000..]).expect(201);
+    assert_eq!(push.get(&format!("blobs/{digest}")).expect(200).body, bytes);
+}
+
+#[test]
+fn bytes_of_another_digest_are_refused_in_each_way() {
+    let gate = gate();
+    let push = pusher(&gate, "team/app");
+    for digest in [sha256(b"something else"), sha512(b"something else")] {
+        let bytes = fresh_bytes(3_000);
+        let whole = push.request("POST", &format!("blobs/uploads/?digest={digest}")).header("Content-Type", "application/octet-stream");
+        assert_eq!(push.send(whole.body(&bytes)).expect(400).error().0, "DIGEST_INVALID");
+        assert_eq!(push.blob(&digest, &bytes).expect(400).error().0, "DIGEST_INVALID");
+        for range in ["", "0-2999"] {
+            let location = push.begin();
+            let _ = push.patch(&location, Chunk { range, bytes: &bytes }).expect(202);
+            assert_eq!(push.finish(&location, &digest, b"").expect(400).error().0, "DIGEST_INVALID");
+            assert_eq!(push.upload("GET", &location).status, 404, "the upload is over");
+        }
+        for digest in [digest, sha256(&bytes), sha512(&bytes)] {
+            assert_eq!(push.get(&format!("blobs/{digest}")).status, 404, "{digest}");
+        }
+    }
+    let unfinished = std::fs::read_dir(gate.folder().join("data/tmp")).expect("tmp").count();
+    assert_eq!(unfinished, 0);
+}
+
+#[test]
 fn mount_a_blob_of_another_repository() {
     let gate = gate();
     let (push, other, image) = (pusher(&gate, "team/app"), pusher(&gate, "team/other"), Image::small());
@@ -128,14 +175,42 @@ fn mount_a_blob_of_another_repository() {
     let layer = &image.layers[0];
     let mount = |digest: &str, from: &str| other.send(other.request("POST", &format!("blobs/uploads/?mount={digest}{from}")));
     assert_eq!(other.get(&format!("blobs/{}", layer.digest)).status, 404);
-    // Without `from`, or where the blob is not: an upload begins.
-    assert!(mount(&layer.digest, "").expect(202).header("location").is_some());
+    // Where the blob is not: an upload begins.
     let _ = mount(&layer.digest, &format!("&from={HOSTED}/team/nowhere")).expect(202);
     let _ = mount(&sha256(b"unknown"), &format!("&from={HOSTED}/team/app")).expect(202);
+    assert!(mount(&sha256(b"unknown"), "").expect(202).header("location").is_some());
     let _ = mount(&layer.digest, "&from=unknown.example/team/app").expect(202);
     let mounted = mount(&layer.digest, &format!("&from={HOSTED}/team/app")).expect(201);
     assert_eq!(mounted.header("location"), Some(format!("/v2/{HOSTED}/team/other/blobs/{}", layer.digest).as_str()));
     assert_eq!(other.get(&format!("blobs/{}", layer.digest)).expect(200).body, layer.bytes);
+    // Without `from`: from where it was pushed.
+    let _ = mount(&image.layers[1].digest, "").expect(201);
+    assert_eq!(other.get(&format!("blobs/{}", image.layers[1].digest)).expect(200).body, image.layers[1].bytes);
+    // By SHA-512.
+    let bytes = fresh_bytes(5_000);
+    let _ = push.blob(&sha512(&bytes), &bytes).expect(201);
+    let _ = mount(&sha512(&bytes), &format!("&from={HOSTED}/team/app")).expect(201);
+    assert_eq!(other.get(&format!("blobs/{}", sha512(&bytes))).expect(200).body, bytes);
+    assert_eq!(other.get(&format!("blobs/{}", sha256(&bytes))).status, 404, "only under the digest that was named");
+}
+
+#[test]
+fn parts_of_a_pushed_blob_are_served() {
+    let gate = gate();
+    let push = pusher(&gate, "team/app");
+    let bytes = fresh_bytes(2_048);
+    for digest in [sha256(&bytes), sha512(&bytes)] {
+        let _ = push.blob(&digest, &bytes).expect(201);
+        let part = |range: &str| push.send(push.request("GET", &format!("blobs/{digest}")).header("Range", &format!("bytes={range}")));
+        for (range, from, to) in [("500-1499", 500, 1_500), ("500-", 500, 2_048), ("-500", 1_548, 2_048), ("2000-5000", 2_000, 2_048)] {
+            let part = part(range).expect(206);
+            assert_eq!(part.header("content-range"), Some(format!("bytes {from}-{}/2048", to - 1).as_str()), "{range}");
+            assert_eq!((part.header("content-length"), &part.body[..]), (Some((to - from).to_string().as_str()), &bytes[from..to]));
+        }
+        for range in ["500-0", "5000-10000"] {
+            let _ = part(range).expect(416);
+        }
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub enum Selection {
 
 /// Reads `Range` and `If-Range`. `etag` is the current strong entity tag with its quotes, see [`etag`].
 ///
-/// One range of bytes is honoured. Several, another unit or a malformed one are ignored, as RFC 9110 §14.2 allows. `If-Range` counts
+/// One range of bytes is honoured. Several, another unit or a malformed one are ignored, one that ends before it begins is rejected, as RFC
+/// 9110 §14.2 allows. `If-Range` counts
 /// only if it is exactly `etag`: weak tags and dates never match (§13.1.5).
 #[must_use]
 pub fn select(headers: &HeaderMap, etag: &str, size: u64) -> Selection {
@@ -88,7 +89,8 @@ fn from_first(first: &str, last: &str, size: u64) -> Selection {
     let last = if last.is_empty() { Some(u64::MAX) } else { number(last) };
     match last {
         None => Selection::Whole,
-        Some(last) if last < first => Selection::Whole,
+        // Invalid (§14.1.2), which may be ignored or rejected (§14.2): whoever asks so did not mean all of it.
+        Some(last) if last < first => Selection::Unsatisfiable,
         Some(_) if first >= size => Selection::Unsatisfiable,
         Some(last) => Selection::Partial(first..last.saturating_add(1).min(size)),
     }
@@ -148,6 +150,8 @@ mod tests {
             ("bytes=-0", 100),
             ("bytes=0-", 0),
             ("bytes=0-0", 0),
+            // Invalid, and rejected (§14.2).
+            ("bytes=5-4", 100),
         ] {
             assert_eq!(selected(range, None, size), Selection::Unsatisfiable, "{range} of {size}");
         }
@@ -158,7 +162,6 @@ mod tests {
         for range in [
             "bytes=0-1,5-6",
             "bytes=0-1,",
-            "bytes=5-4",
             "bytes=-",
             "bytes=",
             "bytes",

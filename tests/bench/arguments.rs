@@ -17,11 +17,13 @@ pub enum Section {
     Stalled,
     /// Start with many images.
     Start,
+    /// Pushes of blobs and manifests.
+    Push,
 }
 
 impl Section {
     /// All, in the order in which they run.
-    pub const ALL: [Self; 6] = [Self::Manifests, Self::Blobs, Self::Tls, Self::Cold, Self::Stalled, Self::Start];
+    pub const ALL: [Self; 7] = [Self::Manifests, Self::Blobs, Self::Tls, Self::Cold, Self::Stalled, Self::Start, Self::Push];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Section {
             Self::Cold => "cold",
             Self::Stalled => "stalled",
             Self::Start => "start",
+            Self::Push => "push",
         }
     }
 }

@@ -15,11 +15,13 @@ mod machine;
 mod manifests;
 mod nginx;
 mod plan;
+mod push;
 mod report;
 mod rounds;
 mod server;
 mod stalled;
 mod start;
+mod uploader;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
             Section::Cold => cold::run(&lab, &mut report),
             Section::Stalled => stalled::run(&lab, &mut report),
             Section::Start => start::run(&lab, &mut report),
+            Section::Push => push::run(&lab, &mut report),
         }
     }
     print!("{}", report.table());

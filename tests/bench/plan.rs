@@ -28,6 +28,10 @@ pub struct Plan {
     pub stalled: usize,
     /// Images in the store of the start.
     pub images: usize,
+    /// Rounds of pushes.
+    pub push_rounds: usize,
+    /// Small manifests of one push.
+    pub manifests: usize,
 }
 
 impl Plan {
@@ -44,6 +48,8 @@ impl Plan {
         clients: 16,
         stalled: 300,
         images: 100_000,
+        push_rounds: 5,
+        manifests: 1_000,
     };
     /// The run whose counts mean something.
     pub const QUICK: Self = Self {
@@ -58,5 +64,7 @@ impl Plan {
         clients: 16,
         stalled: 30,
         images: 300,
+        push_rounds: 1,
+        manifests: 50,
     };
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::layer::{fresh_bytes, gzip, tar};
-use crate::sha256;
+use crate::{sha256, sha512};
 
 /// Bytes with their type and digest: a manifest, a config or a layer.
 #[derive(Debug, Clone)]
@@ -60,6 +60,12 @@ impl Content {
     #[must_use]
     pub fn json(media_type: &str, document: &Value) -> Self {
         Self::new(media_type, document.to_string())
+    }
+
+    /// The same under SHA-512.
+    #[must_use]
+    pub fn by_sha512(self) -> Self {
+        Self { digest: sha512(&self.bytes), ..self }
     }
 
     /// Its descriptor.

@@ -1,10 +1,10 @@
-//! OCI image layouts as `cosign save` writes them (image-spec 1.1, "OCI Image Layout Specification"), brought to a registry.
+//! OCI image layouts (image-spec 1.1, "OCI Image Layout Specification"): those of `cosign save` brought to a registry, and our own.
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::image::Content;
+use crate::image::{Content, Image};
 use crate::registry::Registry;
 
 /// Pushes everything in the layout at `folder`; cosign's attestations under their tag. Answers with the image's digest.
@@ -23,6 +23,21 @@ pub fn push(registry: &Registry, repository: &str, folder: &Path) -> String {
         }
     }
     image
+}
+
+/// Writes an image as an OCI layout with one tag.
+pub fn write(folder: &Path, tag: &str, image: &Image) {
+    let blobs = folder.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).expect("a folder for blobs");
+    for content in image.blobs().chain([&image.manifest]) {
+        let hex = content.digest.strip_prefix("sha256:").expect("a sha256 digest");
+        std::fs::write(blobs.join(hex), &content.bytes).expect("a blob");
+    }
+    let mut entry = image.manifest.descriptor();
+    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+    let index = json!({ "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry] });
+    std::fs::write(folder.join("index.json"), index.to_string()).expect("index.json");
+    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("oci-layout");
 }
 
 fn push_manifest(registry: &Registry, repository: &str, folder: &Path, digest: &str, reference: &str) {

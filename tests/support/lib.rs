@@ -23,6 +23,7 @@ pub mod process;
 pub mod program;
 pub mod pull;
 pub mod push;
+pub mod pushing;
 pub mod registry;
 pub mod signature;
 pub mod sigstore;
@@ -34,6 +35,13 @@ pub mod wire;
 pub fn sha256(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The digest of `bytes` by SHA-512: `sha512:` and 128 hex digits.
+#[must_use]
+pub fn sha512(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA512, bytes);
+    digest.as_ref().iter().fold(String::from("sha512:"), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The count that a long test uses: `small` by default and in CI, `full` with `SEALGATE_TEST_SCALE=full`.

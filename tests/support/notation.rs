@@ -48,13 +48,22 @@ pub struct Envelope {
 #[derive(Debug)]
 pub struct Notation {
     home: TempDir,
+    /// A folder with docker's `config.json`.
+    login: Option<PathBuf>,
 }
 
 impl Notation {
     /// An empty one, which trusts nobody.
     #[must_use]
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().expect("a folder for notation") }
+        Self { home: tempfile::tempdir().expect("a folder for notation"), login: None }
+    }
+
+    /// The same with the login in `folder`.
+    #[must_use]
+    pub fn login(mut self, folder: &Path) -> Self {
+        self.login = Some(folder.to_owned());
+        self
     }
 
     fn folder(&self) -> PathBuf {
@@ -112,7 +121,8 @@ impl Notation {
     }
 
     fn notation(&self) -> Program {
-        Program::new("notation").env("XDG_CONFIG_HOME", self.home.path()).env("HOME", self.home.path())
+        let login = self.login.as_deref().unwrap_or(self.home.path());
+        Program::new("notation").env("XDG_CONFIG_HOME", self.home.path()).env("HOME", self.home.path()).env("DOCKER_CONFIG", login)
     }
 }
 

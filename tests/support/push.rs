@@ -72,7 +72,9 @@ impl Pusher {
         self.absolute(method, &format!("/v2/{}/{rest}", self.name))
     }
 
-    fn absolute(&self, method: &str, target: &str) -> Request {
+    /// A request for a target as an answer named it.
+    #[must_use]
+    pub fn absolute(&self, method: &str, target: &str) -> Request {
         let request = Request::new(method, target);
         match &self.login {
             Some((user, password)) => request.header("Authorization", &format!("Basic {}", basic(user, password))),

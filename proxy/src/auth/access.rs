@@ -74,6 +74,20 @@ impl Access {
         Err(AuthError::Forbidden { principal: self.principal.clone(), actions, repository: repository.clone() })
     }
 
+    /// Asks whoever sent no credentials for some, though strangers may pull. A client that keeps a login and does not ask `/v2/` first (oras,
+    /// notation) sends it only when it is asked; any other comes back with the token that everybody is given, and gets the denial.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn ask(&self, repository: &Repository) -> Result<(), AuthError> {
+        match &self.auth {
+            Some(auth) if self.principal.is_anonymous() && self.scope.is_none() => {
+                Err(auth.challenge(Unauthenticated::NoCredentials, Some((repository, Action::Pull.into()))))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Refuses a stranger where the gate authenticates clients: `/v2/`, by which `docker login` tells right from wrong.
     ///
     /// # Errors

@@ -163,7 +163,7 @@ impl Auth {
     /// # Errors
     /// 401, 429, 503.
     pub async fn authenticate(&self, credential: Credential, extensions: &Extensions) -> Result<Identity, AuthError> {
-        let address = client(extensions);
+        let address = client_address(extensions);
         if let Credential::Password { user, password } = &credential
             && let Some(entry) = self.users.as_ref().and_then(|users| users.recall(user, password))
         {
@@ -339,7 +339,8 @@ fn is_secret(password: &str) -> bool {
 }
 
 /// Where the client is. Whoever is not on the network shares one address that nobody else has.
-fn client(extensions: &Extensions) -> IpAddr {
+#[must_use]
+pub fn client_address(extensions: &Extensions) -> IpAddr {
     match extensions.get::<Peer>() {
         Some(Peer::Tcp { address, .. }) => address.ip(),
         Some(Peer::Unix { .. }) | None => IpAddr::from([0, 0, 0, 0]),

@@ -21,7 +21,7 @@ mod tokens;
 mod users;
 
 pub use access::Access;
-pub use authenticator::{Auth, Identity, IssuedBearer};
+pub use authenticator::{Auth, Identity, IssuedBearer, client_address};
 pub use credential::{Credential, MalformedCredential};
 pub use error::{AuthError, Unauthenticated};
 pub use principal::Principal;

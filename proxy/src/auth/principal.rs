@@ -35,6 +35,12 @@ impl Principal {
         matches!(self, Self::Anonymous)
     }
 
+    /// The name that the ledger records; none for whoever is anonymous.
+    #[must_use]
+    pub fn recorded(&self) -> Option<String> {
+        (!self.is_anonymous()).then(|| self.to_string())
+    }
+
     /// The kind, as `who:` of a grant writes it before the colon.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

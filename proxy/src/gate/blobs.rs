@@ -11,6 +11,7 @@ use crate::body::Progress;
 use crate::gate::fetch::{self, Growing};
 use crate::gate::{Admitted, Gate, GateError, Key, ServedBlob};
 use crate::metrics::UpstreamKind;
+use crate::store::Outcome as RecordedOutcome;
 use crate::store::blob::StoredBlob;
 
 /// Manifests that are looked at for one blob. Base layers are shared by many images; any one of them suffices.
@@ -43,7 +44,8 @@ impl Gate {
             return Ok(granted);
         }
         let mut denial = None;
-        for manifest in self.store.manifests_listing_blob(repository, blob).map_err(GateError::store)?.into_iter().take(CANDIDATES) {
+        let listing = self.store.manifests_listing_blob(repository, blob).map_err(GateError::store)?;
+        for manifest in self.likeliest(repository, listing, CANDIDATES)? {
             let decided = match self.decide(repository, &manifest).await {
                 Ok(decided) => decided,
                 Err(error @ (GateError::DeniedUnseen { .. } | GateError::Store { .. })) => return Err(error),
@@ -59,6 +61,30 @@ impl Gate {
             return Ok(granted);
         }
         Err(denial.map_or(GateError::BlobUnknown, GateError::Denied))
+    }
+
+    /// The `limit` manifests that are asked for a blob or child that all of them list: those that were admitted last time first. So who
+    /// may push cannot crowd an admitted image out with many that claim its layers.
+    pub(in crate::gate) fn likeliest(
+        &self,
+        repository: &Repository,
+        mut manifests: Vec<Digest>,
+        limit: usize,
+    ) -> Result<Vec<Digest>, GateError> {
+        if manifests.len() > limit {
+            let mut ranked = Vec::with_capacity(manifests.len());
+            for manifest in manifests {
+                let rank = match self.store.verdict(repository, &manifest).map_err(GateError::store)?.map(|last| last.outcome) {
+                    Some(RecordedOutcome::Admitted | RecordedOutcome::Audited) => 0,
+                    None => 1,
+                    Some(RecordedOutcome::Denied) => 2,
+                };
+                ranked.push((rank, manifest));
+            }
+            ranked.sort_by_key(|(rank, _)| *rank);
+            manifests = ranked.into_iter().take(limit).map(|(_, manifest)| manifest).collect();
+        }
+        Ok(manifests)
     }
 
     /// Clients that already hold the manifests ask for blobs only: looks through children of admitted indexes that nobody asked for
@@ -97,6 +123,10 @@ impl Gate {
     /// [`GateError::BlobUnknown`] when it does not, or the upstream's failure.
     pub async fn confirm(self: &Arc<Self>, repository: &Repository, blob: &Admitted<ServedBlob>) -> Result<(), GateError> {
         let ServedBlob { digest, size } = *blob.get();
+        if self.upstreams.hosted(repository).is_some() {
+            // Nobody can bring it again but a client, which must learn that it is gone.
+            return if self.possessed_size(repository, &digest)?.is_some() { Ok(()) } else { Err(GateError::BlobUnknown) };
+        }
         if self.store.possession(repository, &digest).map_err(GateError::store)?.is_some() {
             return Ok(());
         }
@@ -113,6 +143,13 @@ impl Gate {
             Err(GateError::ManifestUnknown) => Err(GateError::BlobUnknown),
             Err(error) => Err(error),
         }
+    }
+
+    /// The size of a blob that the repository possesses and whose file is there.
+    pub(in crate::gate) fn possessed_size(&self, repository: &Repository, digest: &Digest) -> Result<Option<u64>, GateError> {
+        let Some(size) = self.store.possession(repository, digest).map_err(GateError::store)? else { return Ok(None) };
+        let stored = self.store.blobs().size(digest).map_err(GateError::store)?;
+        Ok(stored.filter(|stored| *stored == size))
     }
 
     /// The size that the upstream announces, if it does: one HEAD for any number of callers.

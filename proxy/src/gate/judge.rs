@@ -180,6 +180,12 @@ impl Gate {
 
     fn remember(&self, decided: &Arc<Decided>) {
         let key = (decided.repository.clone(), decided.digest);
+        if decided.admitted_manifest().is_some() {
+            // What it lists is asked for next, and others may list it too.
+            for blob in decided.manifest.blobs() {
+                self.grants.insert((decided.repository.clone(), blob.digest), decided.digest, 1);
+            }
+        }
         self.decisions.insert(key, Arc::clone(decided), decided.undecided_bytes().len() + decided.manifest.footprint() + 1_024);
     }
 
@@ -195,7 +201,8 @@ impl Gate {
         let mut read = Vec::new();
         let mut parents = Vec::new();
         if needs.parents {
-            for parent in self.store.indexes_listing(repository, &raw.digest).map_err(GateError::store)?.into_iter().take(PARENTS) {
+            let listing = self.store.indexes_listing(repository, &raw.digest).map_err(GateError::store)?;
+            for parent in self.likeliest(repository, listing, PARENTS)? {
                 let Ok(index) = self.raw_manifest(repository, &parent).await else { continue };
                 let attachments = if needs.attachments() {
                     self.gathered(repository, &parent, load, self.evidence_ttl(), Wait::Soon, &mut read).await?

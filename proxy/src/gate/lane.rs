@@ -112,7 +112,7 @@ impl Gate {
         if !pushes || self.upstreams.hosted(repository).is_none() {
             return Ok(None);
         }
-        self.store.possession(repository, digest).map_err(GateError::store)
+        self.possessed_size(repository, digest)
     }
 
     /// A blob that an anonymous client uploaded where the configuration allows that, as long as no manifest lists it: until then there

@@ -4,6 +4,7 @@
 //! [`material`] brings manifests and evidence in; [`blobs`] and [`fetch`] serve blobs. [`push`] takes in what clients push, [`overlay`]
 //! joins it to what upstreams have, [`lane`] lets those who push and sign read it back.
 
+mod allowance;
 pub mod blobs;
 pub mod cache;
 pub mod clock;
@@ -36,6 +37,7 @@ use sealgate_config::ServerConfig;
 use sealgate_verifier::{Digest, Policy, Repository, Revision, Tag, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::gate::allowance::Allowance;
 use crate::gate::cache::Cache;
 use crate::gate::clock::Clock;
 use crate::gate::fetch::Growing;
@@ -97,6 +99,8 @@ pub struct Gate {
     decisions: Cache<Key, Arc<Decided>>,
     /// The last decisions that were not recorded, by identifier, so that a denial's link can be followed.
     unrecorded: Cache<String, DecisionRecord>,
+    /// Denials and first sights of tags that may be recorded.
+    allowance: Allowance,
     decision_flights: Arc<Flights<(Key, decided::Edition, judge::As), Arc<Decided>>>,
     tags: Cache<(Repository, Tag), Resolution>,
     tag_flights: Arc<Flights<(Repository, Tag), Digest>>,
@@ -126,6 +130,8 @@ pub struct Gate {
     uploads: Arc<Uploads>,
     /// Blob -> the manifest, evidence by what it says, that somebody who may sign read last.
     lane_blobs: Cache<Key, Digest>,
+    /// Pusher and blob -> the repository to which they uploaded it last, for mounts that name none.
+    uploaded_to: Cache<(Option<String>, Digest), Repository>,
 }
 
 impl Gate {
@@ -141,6 +147,7 @@ impl Gate {
             policy: ArcSwap::from_pointee(PolicyLoad { policy, epoch: 0 }),
             decisions: Cache::new(DECISION_BYTES),
             unrecorded: Cache::new(1_000),
+            allowance: Allowance::new(),
             decision_flights: Arc::default(),
             tags: Cache::new(TAGS),
             tag_flights: Arc::default(),
@@ -161,6 +168,7 @@ impl Gate {
             editions: Editions::default(),
             uploads: Arc::new(Uploads::new(config.upload_idle)),
             lane_blobs: Cache::new(GRANTS),
+            uploaded_to: Cache::new(GRANTS),
             config,
             store,
             metrics,

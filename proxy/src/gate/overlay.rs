@@ -3,6 +3,7 @@
 //! Both sources of evidence are collected by themselves and judged together, so that of two clashing tags both count. What is pushed
 //! or deleted counts at the next request: each push makes a new edition of its repository, and no decision outlives its edition.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,11 +16,14 @@ use crate::gate::decided::Edition;
 use crate::gate::material::{HeldEvidence, Wait};
 use crate::gate::resolve::evidence_subject;
 use crate::gate::{Gate, GateError, PolicyLoad};
+use crate::store::PushedManifest;
 
 /// Counters over which the repositories are spread; two that share one only decide once too often.
 const EDITIONS: usize = 4_096;
 /// Pushed referrers of one subject that are collected. One over the limit of a collection, so that it notices.
 const REFERRERS: usize = limits::ATTACHMENTS + 1;
+/// Pushed referrers of one subject that are looked at, in the order of their digests: some milliseconds once for each push.
+const LISTED: usize = 4_096;
 
 /// How often each repository was pushed to since the start.
 pub(in crate::gate) struct Editions {
@@ -162,6 +166,24 @@ fn failed(error: impl std::fmt::Display) -> FetchError {
     FetchError::Unavailable { status: 503 }
 }
 
+/// What is on record was there: that it is gone is a failure, and no proof that there is nothing.
+fn lost(digest: &Digest) -> FetchError {
+    failed(format!("the bytes of {digest}, which was pushed here, are lost"))
+}
+
+/// The first `limit` of what was pushed, one of each pusher in turn: many of one name do not keep those of another from being seen.
+fn in_turn(referrers: Vec<(Digest, PushedManifest)>, limit: usize) -> Vec<(Digest, u64)> {
+    let mut rounds: HashMap<Option<String>, usize> = HashMap::new();
+    let mut ranked: Vec<(usize, Timestamp, Digest, u64)> = Vec::with_capacity(referrers.len());
+    for (digest, PushedManifest { by, pushed_at, size, .. }) in referrers {
+        let round = rounds.entry(by).or_default();
+        ranked.push((*round, pushed_at, digest, size));
+        *round += 1;
+    }
+    ranked.sort_unstable();
+    ranked.into_iter().take(limit).map(|(_, _, digest, size)| (digest, size)).collect()
+}
+
 impl Repositories for Pushed<'_> {
     async fn manifest(&self, repository: &Repository, reference: &ManifestReference) -> Result<FetchedManifest, FetchError> {
         let store = self.0.store();
@@ -170,24 +192,46 @@ impl Repositories for Pushed<'_> {
             ManifestReference::Tag(tag) => store.pushed_tag(repository, tag).map_err(failed)?.ok_or(FetchError::NotFound)?.digest,
         };
         let record = store.pushed_manifest(repository, &digest).map_err(failed)?.ok_or(FetchError::NotFound)?;
-        let bytes = store.blobs().read(&digest, limits::MANIFEST_BYTES).map_err(failed)?.ok_or(FetchError::NotFound)?;
+        let bytes = store.blobs().read(&digest, limits::MANIFEST_BYTES).map_err(failed)?.ok_or_else(|| lost(&digest))?;
         Ok(FetchedManifest { bytes, digest, media_type: Some(record.media_type) })
     }
 
     async fn blob(&self, repository: &Repository, digest: &Digest, limit: usize) -> Result<Bytes, FetchError> {
         let store = self.0.store();
         store.possession(repository, digest).map_err(failed)?.ok_or(FetchError::NotFound)?;
-        store.blobs().read(digest, limit).map_err(failed)?.ok_or(FetchError::NotFound)
+        store.blobs().read(digest, limit).map_err(failed)?.ok_or_else(|| lost(digest))
     }
 
     async fn referrers(&self, repository: &Repository, digest: &Digest) -> Result<Referrers, FetchError> {
         let store = self.0.store();
-        let mut manifests = Vec::new();
-        for referrer in store.pushed_referrers(repository, digest, REFERRERS).map_err(failed)? {
-            if let Some(record) = store.pushed_manifest(repository, &referrer).map_err(failed)? {
-                manifests.push((referrer, record.size));
-            }
+        let mut pushed = Vec::new();
+        for referrer in store.pushed_referrers(repository, digest, LISTED).map_err(failed)? {
+            pushed.extend(store.pushed_manifest(repository, &referrer).map_err(failed)?.map(|record| (referrer, record)));
         }
-        Ok(Referrers::Listed { manifests, truncated: false })
+        // Of one pusher the oldest come first.
+        pushed.sort_by_key(|(_, record)| record.pushed_at);
+        Ok(Referrers::Listed { manifests: in_turn(pushed, REFERRERS), truncated: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_referrers_each_pusher_s_are_seen_and_the_oldest_first() {
+        let pushed = |by: &str, at: i64| {
+            let (media_type, by) = (String::new(), Some(by.to_owned()));
+            (
+                Digest::sha256(format!("{by:?} {at}").as_bytes()),
+                PushedManifest { media_type, size: 1, subject: None, by, pushed_at: Timestamp(at) },
+            )
+        };
+        let mut all: Vec<_> = (0..500).map(|at| pushed("spammer", at)).collect();
+        let (first, second) = (pushed("signer", 1_000), pushed("signer", 1_001));
+        all.extend([first.clone(), second.clone()]);
+        let seen: Vec<Digest> = in_turn(all.clone(), REFERRERS).into_iter().map(|(digest, _)| digest).collect();
+        assert_eq!(seen.len(), REFERRERS);
+        assert_eq!(seen[..4], [all[0].0, first.0, all[1].0, second.0]);
     }
 }

@@ -42,16 +42,7 @@ impl Gate {
             Some(last) => last.id,
             None => {
                 record.line = self.line(&outcome, &record.id);
-                let id = record.id.clone();
-                match self.store.record_verdict(record.clone()).await {
-                    Ok(()) => {}
-                    Err(error) if serves => return Err(GateError::store(error)),
-                    Err(error) => {
-                        tracing::error!(%error, "a denial could not be recorded; it is enforced all the same");
-                        self.unrecorded.insert(id.clone(), record, 1);
-                    }
-                }
-                id
+                self.put_on_record(record, serves).await?
             }
         };
         let parts = DecidedParts {
@@ -66,6 +57,23 @@ impl Gate {
             bytes: raw.bytes.clone(),
         };
         Ok(Arc::new(Decided::new(parts)))
+    }
+
+    /// Records a decision; says under which identifier it is found. A denial counts without a record.
+    async fn put_on_record(&self, record: DecisionRecord, serves: bool) -> Result<String, GateError> {
+        let id = record.id.clone();
+        if serves {
+            self.store.record_verdict(record).await.map_err(GateError::store)?;
+            return Ok(id);
+        }
+        if self.allowance.take() {
+            match self.store.record_verdict(record.clone()).await {
+                Ok(()) => return Ok(id),
+                Err(error) => tracing::error!(%error, "a denial could not be recorded; it is enforced all the same"),
+            }
+        }
+        self.unrecorded.insert(id.clone(), record, 1);
+        Ok(id)
     }
 
     fn line(&self, outcome: &Outcome, id: &str) -> String {

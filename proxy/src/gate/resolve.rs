@@ -67,7 +67,7 @@ impl Gate {
                 let recorded = self.store.tag(repository, tag).map_err(GateError::store)?.map(|record| record.digest);
                 if recorded == Some(digest) {
                     self.store.confirm_tag(repository, tag, now).map_err(GateError::store)?;
-                } else {
+                } else if recorded.is_some() || self.allowance.take() {
                     self.store.move_tag(repository, tag, digest, now).await.map_err(GateError::store)?;
                     self.metrics.tag_moves.inc();
                     tracing::info!(%repository, %tag, from = ?recorded, to = %digest, "a tag moved");

@@ -16,7 +16,7 @@ use crate::routes::error::Refusal;
 /// Room for our headers and the connection's, so that the map never grows.
 const HEADERS: usize = 12;
 
-/// HEAD and GET are decided alike (DESIGN §7).
+/// HEAD and GET are decided alike (DESIGN §7). Whoever asks with HEAD and without credentials is asked for them before a denial.
 pub async fn respond(
     gate: &Arc<Gate>,
     repository: &Repository,
@@ -28,6 +28,9 @@ pub async fn respond(
         Ok(admitted) => admitted.into_inner(),
         Err(denied @ (GateError::Denied(_) | GateError::DeniedUnseen { .. })) => match gate.lane(access, repository) {
             Some(pass) => gate.lane_manifest(&pass, repository, reference).await?.ok_or(denied)?.into_inner(),
+            None if request.method == Method::HEAD => {
+                return Err(access.ask(repository).err().map_or_else(|| denied.into(), Refusal::from));
+            }
             None => return Err(denied.into()),
         },
         Err(error) => return Err(error.into()),

@@ -74,6 +74,12 @@ pub trait BlobStore: Send + Sync + 'static {
     /// I/O errors.
     fn open(&self, digest: &Digest) -> io::Result<Option<StoredBlob>>;
 
+    /// The size of a blob, where there is one. Its bytes are not looked at.
+    ///
+    /// # Errors
+    /// I/O errors.
+    fn size(&self, digest: &Digest) -> io::Result<Option<u64>>;
+
     /// The whole of a small blob, hashed again on every call.
     ///
     /// # Errors

@@ -172,6 +172,11 @@ impl BlobStore for FileBlobStore {
         Ok(None)
     }
 
+    fn size(&self, digest: &Digest) -> io::Result<Option<u64>> {
+        let (_, path) = self.shared.place(digest);
+        Ok(found(fs::metadata(path))?.map(|metadata| metadata.len()))
+    }
+
     fn read(&self, digest: &Digest, limit: usize) -> io::Result<Option<Bytes>> {
         let (_, path) = self.shared.place(digest);
         let Some(file) = found(File::open(&path))? else { return Ok(None) };

@@ -98,6 +98,10 @@ impl BlobStore for MemoryBlobStore {
         Ok(self.find(digest).map(|bytes| StoredBlob { size: bytes.len() as u64, reader: Arc::new(Stored(bytes)) }))
     }
 
+    fn size(&self, digest: &Digest) -> io::Result<Option<u64>> {
+        Ok(self.find(digest).map(|bytes| bytes.len() as u64))
+    }
+
     fn read(&self, digest: &Digest, limit: usize) -> io::Result<Option<Bytes>> {
         match self.find(digest) {
             Some(bytes) if bytes.len() > limit => Err(over_limit(digest, bytes.len() as u64, limit)),

@@ -78,7 +78,7 @@ pub struct OpenReport {
     pub index: IndexState,
     /// Records that were read into the index.
     pub replayed: u64,
-    /// Manifests in the ledger whose bytes are gone. They are left out of the index until they are fetched again.
+    /// Manifests in the ledger whose bytes are gone. Those of upstreams are left out of the index until they are fetched again.
     pub missing_manifests: u64,
     /// Unfinished blobs of the last run that were removed.
     pub leftovers: u64,

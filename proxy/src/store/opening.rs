@@ -171,8 +171,13 @@ fn replay(index: &Index, ledger: &Ledger, from: Checkpoint, stored: Option<&Hash
         checkpoint = Checkpoint { position: record.position, high_water: checkpoint.high_water.max(record.time) };
         replayed.records += 1;
         match (&record.event, stored) {
-            (Event::ManifestStored { digest, .. } | Event::ManifestPushed { digest, .. }, Some(stored)) if !stored.contains(digest) => {
+            (Event::ManifestStored { digest, .. }, Some(stored)) if !stored.contains(digest) => {
                 replayed.missing_manifests += 1;
+            }
+            // Nobody but its pusher can bring it again: it stays known, so that its loss is a failure and not an absence.
+            (Event::ManifestPushed { digest, .. }, Some(stored)) if !stored.contains(digest) => {
+                replayed.missing_manifests += 1;
+                fold(&mut batch, &record)?;
             }
             _ => fold(&mut batch, &record)?,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealgate_verifier::{Algorithm, Digest, Repository, limits};
 
 use super::session::{Chunk, Content, UploadId};
-use super::{Extent, PushError, Pusher};
+use super::{Extent, PushError, Pusher, Uploads};
 use crate::auth::{Access, Action};
 use crate::gate::{Gate, GateError};
 use crate::store::blob::{BlobReader, BlobStore, BlobWriter};
@@ -21,7 +21,30 @@ pub(super) const fn limit(pusher: &Pusher) -> (u64, bool) {
     }
 }
 
+/// An upload that one request begins and ends: however the request ends, nobody goes on with it.
+struct Whole<'a> {
+    uploads: &'a Uploads,
+    id: UploadId,
+}
+
+impl Drop for Whole<'_> {
+    fn drop(&mut self) {
+        // It is in the table no more where it ended well.
+        let _ = self.uploads.take(&self.id);
+    }
+}
+
 impl Gate {
+    /// Takes in a blob that comes whole in one request. Durable when it returns.
+    ///
+    /// # Errors
+    /// As [`Gate::begin_upload`] and [`Gate::finish_upload`].
+    pub async fn push_blob(&self, pusher: &Pusher, chunk: Chunk, content: Content, digest: Digest) -> Result<(), PushError> {
+        let id = self.begin_upload(pusher, digest.algorithm()).await?;
+        let whole = Whole { uploads: &self.uploads, id };
+        self.finish_upload(pusher, &whole.id, chunk, content, digest).await
+    }
+
     /// Appends the last bytes, checks the digest and keeps the blob. Durable when it returns.
     ///
     /// # Errors
@@ -48,7 +71,21 @@ impl Gate {
 
     async fn record_pushed_blob(&self, pusher: &Pusher, digest: &Digest, size: u64) -> Result<(), PushError> {
         let name = pusher.name();
-        Ok(self.store.record_upload(&pusher.repository, digest, size, name.as_deref(), self.now()).await?)
+        self.store.record_upload(&pusher.repository, digest, size, name.as_deref(), self.now()).await?;
+        self.uploaded_to.insert((name, *digest), pusher.repository.clone(), 1);
+        Ok(())
+    }
+
+    /// As [`Gate::mount`], for a client that names no repository: from where it uploaded the blob last, as far as that is remembered
+    /// (distribution-spec 1.1, "Mounting a blob from another repository": "automatic content discovery").
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn mount_own(self: &Arc<Self>, access: &Access, pusher: &Pusher, digest: &Digest) -> Result<bool, PushError> {
+        match self.uploaded_to.get(&(pusher.name(), *digest)) {
+            Some(from) => self.mount(access, pusher, &from, digest).await,
+            None => Ok(false),
+        }
     }
 
     /// Takes a blob over from another repository, without its bytes travelling; false where the client must upload it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sealgate_registry::FetchError;
-use sealgate_verifier::{Algorithm, Descriptor, Digest, Manifest, ManifestReference, Tag, limits};
+use sealgate_verifier::{Algorithm, Descriptor, Digest, Manifest, ManifestReference, Repository, Tag, limits};
 
 use super::{Extent, PushError, Pusher};
 use crate::gate::material::RawManifest;
@@ -22,7 +22,7 @@ pub struct PushedDigest {
 }
 
 impl Gate {
-    /// Takes a manifest in. What it lists must be there. Durable when it returns, and it counts at the next request.
+    /// Takes a manifest in, under `tags` as well where `reference` is a digest. What it lists must be there. Durable when it returns, and it counts at the next request.
     ///
     /// # Errors
     /// What is wrong with the manifest, or the store's.
@@ -30,57 +30,69 @@ impl Gate {
         self: &Arc<Self>,
         pusher: &Pusher,
         reference: &ManifestReference,
+        tags: &[Tag],
         media_type: Option<&str>,
         bytes: Bytes,
     ) -> Result<PushedDigest, PushError> {
         let manifest = Manifest::parse(&bytes, media_type).map_err(|error| PushError::BadManifest { problem: error.to_string() })?;
-        let (digest, tag) = match reference {
-            ManifestReference::Tag(tag) => (Digest::sha256(&bytes), Some(tag)),
+        let (digest, tags) = match reference {
+            ManifestReference::Tag(tag) => (Digest::sha256(&bytes), std::slice::from_ref(tag)),
             ManifestReference::Digest(named) => {
                 let found = Digest::of(named.algorithm(), &bytes);
                 if found != *named {
                     return Err(PushError::Digest { expected: Box::new(*named), found: Box::new(found) });
                 }
-                (found, None)
+                (found, tags)
             }
         };
         let named = manifest.subject().map(|subject| subject.digest);
-        let subject = named.or_else(|| tag.and_then(evidence_subject));
+        let subject = named.or_else(|| tags.iter().find_map(evidence_subject));
         let raw = Arc::new(RawManifest { bytes, digest, manifest });
         match pusher.extent {
             Extent::Everything => self.check_listed(pusher, &raw.manifest)?,
-            Extent::Evidence => self.check_evidence(pusher, &raw, tag, subject).await?,
+            Extent::Evidence => self.check_evidence(pusher, &raw, tags, subject).await?,
         }
-        let name = pusher.name();
-        let push = ManifestPush {
-            repository: &pusher.repository,
-            digest,
-            bytes: raw.bytes.clone(),
-            manifest: &raw.manifest,
-            // What only its tag says ends with the tag, and is no referrer.
-            subject: named,
-            tag,
-            by: name.as_deref(),
-        };
-        let immutable = |tag: &Tag| self.is_immutable(pusher, tag);
-        self.store.push_manifest(push, self.now(), immutable).await?;
+        self.store_pushed(pusher, &raw, tags).await?;
         // Evidence and indexes change what is decided on others; a tag may have named another manifest.
         if subject.is_some() || raw.manifest.is_index() || pusher.extent == Extent::Evidence {
             self.new_edition(&pusher.repository);
         }
-        tracing::info!(repository = %pusher.repository, %digest, tag = tag.map(Tag::as_str), by = name.as_deref(), "a manifest was pushed");
+        let tags = tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ");
+        tracing::info!(repository = %pusher.repository, %digest, tags, by = pusher.name(), "a manifest was pushed");
         Ok(PushedDigest { digest, subject: named })
     }
 
-    pub(super) fn is_immutable(&self, pusher: &Pusher, tag: &Tag) -> bool {
-        let hosted = self.upstreams.hosted(&pusher.repository);
+    /// One record for each tag, in their order: a tag that may not move ends it, and those before it have moved.
+    async fn store_pushed(&self, pusher: &Pusher, raw: &RawManifest, tags: &[Tag]) -> Result<(), PushError> {
+        let name = pusher.name();
+        let immutable = |tag: &Tag| self.is_immutable(&pusher.repository, tag);
+        let tags: Vec<Option<&Tag>> = if tags.is_empty() { vec![None] } else { tags.iter().map(Some).collect() };
+        for tag in tags {
+            let push = ManifestPush {
+                repository: &pusher.repository,
+                digest: raw.digest,
+                bytes: raw.bytes.clone(),
+                manifest: &raw.manifest,
+                // What only its tag says ends with the tag, and is no referrer.
+                subject: raw.manifest.subject().map(|subject| subject.digest),
+                tag,
+                by: name.as_deref(),
+            };
+            self.store.push_manifest(push, self.now(), immutable).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_immutable(&self, repository: &Repository, tag: &Tag) -> bool {
+        let hosted = self.upstreams.hosted(repository);
         hosted.is_some_and(|hosted| hosted.immutable_tags.iter().any(|pattern| pattern.matches(tag)))
     }
 
-    /// Everything that the manifest lists must have been pushed to this repository (distribution-spec 1.1, "MANIFEST_BLOB_UNKNOWN").
+    /// Everything that the manifest lists must have been pushed to this repository (distribution-spec 1.1, "MANIFEST_BLOB_UNKNOWN"). Not so
+    /// layers with `urls` (image-spec, "Non-Distributable Layers"): such an image is taken in, and no policy admits it.
     fn check_listed(&self, pusher: &Pusher, manifest: &Manifest) -> Result<(), PushError> {
-        for blob in manifest.blobs() {
-            let found = self.store.possession(&pusher.repository, &blob.digest)?;
+        for blob in manifest.blobs().filter(|blob| blob.urls.is_empty()) {
+            let found = self.possessed_size(&pusher.repository, &blob.digest)?;
             check_size(blob, found)?;
         }
         for child in manifest.children() {
@@ -95,11 +107,11 @@ impl Gate {
         self: &Arc<Self>,
         pusher: &Pusher,
         raw: &Arc<RawManifest>,
-        tag: Option<&Tag>,
+        tags: &[Tag],
         subject: Option<Digest>,
     ) -> Result<(), PushError> {
         let refused = |problem| PushError::NotEvidence { repository: pusher.repository.clone(), problem };
-        if tag.is_some_and(|tag| evidence_subject(tag).is_none()) {
+        if tags.iter().any(|tag| evidence_subject(tag).is_none()) {
             return Err(refused("a tag here must be sha256-<hex>, or that with .sig or .att behind it; push by digest, with a `subject`"));
         }
         match subject {
@@ -108,7 +120,7 @@ impl Gate {
             Some(_) => {}
         }
         for blob in raw.manifest.blobs() {
-            let found = match self.store.possession(&pusher.repository, &blob.digest)? {
+            let found = match self.possessed_size(&pusher.repository, &blob.digest)? {
                 Some(found) => Some(found),
                 None => self.adopt(pusher, blob).await?,
             };

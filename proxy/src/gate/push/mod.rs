@@ -1,14 +1,18 @@
 //! What clients push: images to a registry that is hosted here, evidence beside the images of any registry (DESIGN §6).
 //!
-//! [`session`] holds uploads that have begun, [`blob`] finishes and mounts blobs, [`manifest`] takes manifests in, [`delete`] takes
+//! [`uploads`] holds what has begun, [`session`] is one of them, [`blob`] finishes and mounts blobs, [`manifest`] takes manifests in, [`delete`] takes
 //! things out. What is acknowledged is durable (DESIGN §10): blob, then ledger, then index. Nothing pushed is served for being
 //! pushed: whoever pulls gets what the policy admits.
 
+mod account;
 pub mod blob;
 pub mod delete;
 mod error;
 pub mod manifest;
 pub mod session;
+pub mod uploads;
+
+use std::net::IpAddr;
 
 use sealgate_config::{PushAccess, Registry};
 use sealgate_verifier::Repository;
@@ -18,7 +22,10 @@ use crate::gate::Gate;
 
 pub use error::PushError;
 pub use manifest::PushedDigest;
-pub use session::{Content, UploadId, Uploads};
+pub use session::{Content, UploadId};
+pub use uploads::Uploads;
+
+use account::Account;
 
 /// What may be pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +41,8 @@ pub enum Extent {
 pub struct Pusher {
     repository: Repository,
     principal: Principal,
+    /// Whom its unfinished uploads count for.
+    account: Account,
     extent: Extent,
 }
 
@@ -47,16 +56,16 @@ impl Pusher {
     /// The name that the ledger records; none for an anonymous pusher.
     #[must_use]
     pub fn name(&self) -> Option<String> {
-        (!self.principal.is_anonymous()).then(|| self.principal.to_string())
+        self.principal.recorded()
     }
 }
 
 impl Gate {
-    /// Who may push to `repository`, and what.
+    /// Who may push to `repository` from `address`, and what.
     ///
     /// # Errors
     /// Nobody is to learn more than that they may not.
-    pub fn pusher(&self, access: &Access, repository: &Repository) -> Result<Pusher, AuthError> {
+    pub fn pusher(&self, access: &Access, repository: &Repository, address: IpAddr) -> Result<Pusher, AuthError> {
         let hosted = self.upstreams.hosted(repository).is_some();
         let images = access.permits(Action::Push, repository) || self.takes_anonymous_pushes(repository);
         if !images {
@@ -65,7 +74,8 @@ impl Gate {
             access.require(actions, repository)?;
         }
         let extent = if hosted && images { Extent::Everything } else { Extent::Evidence };
-        Ok(Pusher { repository: repository.clone(), principal: access.principal().clone(), extent })
+        let principal = access.principal().clone();
+        Ok(Pusher { repository: repository.clone(), account: Account::of(&principal, address), principal, extent })
     }
 
     /// Whether the configuration lets everybody push there.

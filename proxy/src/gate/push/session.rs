@@ -1,14 +1,13 @@
-//! Uploads that have begun: each under an identifier that cannot be guessed, for whoever began it, for a limited time.
+//! One upload.
 //!
 //! Bytes go through a queue to a blocking thread that hashes and writes. That thread owns the upload's state while it works, so that a
 //! client which leaves takes nothing with it: what arrived stays, and the upload can go on. Between requests an upload holds no open file.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -16,15 +15,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 use sealgate_verifier::{Algorithm, Repository};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
+use super::account::Account;
 use super::{PushError, Pusher};
 use crate::auth::Principal;
 use crate::gate::{Gate, GateError};
 use crate::store::blob::{BlobStore, BlobWriter};
 
-/// Uploads that may be unfinished at once: each holds about 1 KiB, and a file on the disk once it has bytes.
-pub const UPLOADS: usize = 8_192;
-/// Uploads that one client may have unfinished. A docker push has five under way; a thousand serve two hundred CI jobs in one name.
-pub const UPLOADS_OF_ONE: usize = 1_000;
 /// Longest wait for the next bytes of a body (D17 for bodies: a slow loris holds a connection and a lock no longer).
 const BODY_IDLE: Duration = Duration::from_secs(60);
 /// Pieces between the network and the disk. With 64 KiB a piece this bounds an upload to 1 MiB.
@@ -40,7 +36,7 @@ pub type Content = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 pub struct UploadId(String);
 
 impl UploadId {
-    fn generate() -> Result<Self, GateError> {
+    pub(super) fn generate() -> Result<Self, GateError> {
         let mut bytes = [0; ID_BYTES];
         SystemRandom::new().fill(&mut bytes).map_err(|_| GateError::Internal)?;
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
@@ -64,11 +60,13 @@ impl fmt::Display for UploadId {
 pub(super) struct Session {
     repository: Repository,
     owner: Principal,
+    /// Whom it counts for.
+    pub(super) account: Account,
     /// Most bytes.
     limit: u64,
     evidence: bool,
     /// When a request last came, milliseconds since the table was made.
-    used: AtomicU64,
+    pub(super) used: AtomicU64,
     /// Bytes that have arrived.
     received: AtomicU64,
     state: Arc<tokio::sync::Mutex<State>>,
@@ -82,6 +80,30 @@ pub(super) struct State {
 }
 
 impl Session {
+    /// One without bytes.
+    pub(super) fn new(pusher: &Pusher, algorithm: Algorithm, limit: u64, evidence: bool, now: u64) -> Self {
+        Self {
+            repository: pusher.repository.clone(),
+            owner: pusher.principal.clone(),
+            account: pusher.account.clone(),
+            limit,
+            evidence,
+            used: AtomicU64::new(now),
+            received: AtomicU64::new(0),
+            state: Arc::new(tokio::sync::Mutex::new(State { algorithm, writer: None, written: 0 })),
+        }
+    }
+
+    /// Whether this pusher began it in this repository.
+    pub(super) fn is_of(&self, pusher: &Pusher) -> bool {
+        self.repository == pusher.repository && self.owner == pusher.principal
+    }
+
+    /// Whether nobody writes to it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.state.try_lock().is_ok()
+    }
+
     /// Bytes that have arrived.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Acquire)
@@ -90,86 +112,6 @@ impl Session {
     /// The state, unless another request writes.
     pub(super) fn state(&self) -> Result<OwnedMutexGuard<State>, PushError> {
         Arc::clone(&self.state).try_lock_owned().map_err(|_| PushError::UploadBusy)
-    }
-}
-
-/// All uploads that have begun.
-pub struct Uploads {
-    sessions: Mutex<HashMap<UploadId, Arc<Session>>>,
-    idle: Duration,
-    started: Instant,
-}
-
-impl Uploads {
-    /// An empty table, whose uploads expire after `idle` without a request.
-    #[must_use]
-    pub fn new(idle: Duration) -> Self {
-        Self { sessions: Mutex::default(), idle, started: Instant::now() }
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Session>>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Removes what has expired, files included, and says how many that were. Blocks on the disk.
-    pub fn sweep(&self) -> usize {
-        let (now, idle) = (self.now(), u64::try_from(self.idle.as_millis()).unwrap_or(u64::MAX));
-        let expired = |session: &Session| now.saturating_sub(session.used.load(Ordering::Relaxed)) > idle;
-        let mut sessions = self.sessions();
-        // One that is being written to is in use, however long that takes.
-        let gone: Vec<UploadId> =
-            sessions.iter().filter(|(_, session)| expired(session) && session.state.try_lock().is_ok()).map(|(id, _)| id.clone()).collect();
-        let gone: Vec<Arc<Session>> = gone.iter().filter_map(|id| sessions.remove(id)).collect();
-        drop(sessions);
-        gone.len()
-    }
-
-    /// How many are unfinished.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.sessions().len()
-    }
-
-    fn begin(&self, pusher: &Pusher, algorithm: Algorithm, limit: u64, evidence: bool) -> Result<UploadId, PushError> {
-        let id = UploadId::generate()?;
-        let session = Session {
-            repository: pusher.repository.clone(),
-            owner: pusher.principal.clone(),
-            limit,
-            evidence,
-            used: AtomicU64::new(self.now()),
-            received: AtomicU64::new(0),
-            state: Arc::new(tokio::sync::Mutex::new(State { algorithm, writer: None, written: 0 })),
-        };
-        let mut sessions = self.sessions();
-        let own = sessions.values().filter(|other| other.owner == session.owner).count();
-        if own >= UPLOADS_OF_ONE {
-            return Err(PushError::TooManyUploads { limit: UPLOADS_OF_ONE });
-        }
-        if sessions.len() >= UPLOADS {
-            return Err(PushError::TooManyUploads { limit: UPLOADS });
-        }
-        sessions.insert(id.clone(), Arc::new(session));
-        Ok(id)
-    }
-
-    /// The upload `id`, where this pusher began it in this repository (D12).
-    fn find(&self, pusher: &Pusher, id: &UploadId) -> Result<Arc<Session>, PushError> {
-        let session = self.sessions().get(id).cloned().ok_or(PushError::UploadUnknown)?;
-        if session.repository != pusher.repository || session.owner != pusher.principal {
-            return Err(PushError::UploadUnknown);
-        }
-        session.used.store(self.now(), Ordering::Relaxed);
-        Ok(session)
-    }
-
-    /// Takes the upload out of the table: of several who end it, one does.
-    fn take(&self, id: &UploadId) -> Result<Arc<Session>, PushError> {
-        self.sessions().remove(id).ok_or(PushError::UploadUnknown)
     }
 }
 

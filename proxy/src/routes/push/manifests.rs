@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LOCATION};
 use http::{Response, StatusCode};
-use sealgate_verifier::{ManifestReference, limits};
+use sealgate_verifier::{ManifestReference, Tag, limits};
 
 use super::{OCI_SUBJECT, Push, empty, text};
 use crate::body::Body;
 use crate::gate::push::Content;
 use crate::routes::DOCKER_CONTENT_DIGEST;
 use crate::routes::error::Refusal;
+use crate::routes::query::decode;
 
+/// distribution-spec after 1.1, "Pushing Manifests": a tag of the query under which the manifest was taken in.
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// Tags of one push: the specification asks for ten.
+const TAGS: usize = 16;
 /// Longest wait for the next bytes of a manifest.
 const IDLE: Duration = Duration::from_secs(30);
 /// Bytes of a manifest over the limit that are read and dropped, so that the client gets to see the refusal and not a reset.
@@ -21,19 +26,39 @@ const DRAINED: usize = 4 * limits::MANIFEST_BYTES;
 
 /// Takes a manifest in.
 pub(super) async fn put(push: &Push<'_>, reference: &ManifestReference, content: Content) -> Result<Response<Body>, Refusal> {
-    let pusher = push.gate.pusher(push.access, &push.repository)?;
+    let pusher = push.pusher()?;
     let headers = &push.request.headers;
     let media_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unprintable"));
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let bytes = read(content, announced).await?;
-    let pushed = push.gate.push_manifest(&pusher, reference, media_type, bytes).await?;
+    let tags = match reference {
+        ManifestReference::Digest(_) => tags(push.request.uri.query())?,
+        ManifestReference::Tag(_) => Vec::new(),
+    };
+    let pushed = push.gate.push_manifest(&pusher, reference, &tags, media_type, bytes).await?;
     let mut response = empty(StatusCode::CREATED);
     response.headers_mut().insert(LOCATION, push.location(&format!("manifests/{}", pushed.digest))?);
     response.headers_mut().insert(DOCKER_CONTENT_DIGEST, text(&pushed.digest.to_string()));
+    for tag in &tags {
+        response.headers_mut().append(OCI_TAG, text(tag.as_str()));
+    }
     if let Some(subject) = pushed.subject {
         response.headers_mut().insert(OCI_SUBJECT, text(&subject.to_string()));
     }
     Ok(response)
+}
+
+/// `tag`, which may stand several times.
+fn tags(query: Option<&str>) -> Result<Vec<Tag>, Refusal> {
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let values = pairs.filter(|(key, _)| *key == "tag").map(|(_, value)| value);
+    let tags: Vec<Tag> =
+        values.map(|value| decode(value).and_then(|tag| tag.parse().ok()).ok_or_else(Refusal::tag_invalid)).collect::<Result<_, _>>()?;
+    if tags.len() > TAGS {
+        let message = format!("a manifest is taken in under at most {TAGS} tags at once");
+        return Err(Refusal::of_push(StatusCode::URI_TOO_LONG, "TAG_INVALID", message));
+    }
+    Ok(tags)
 }
 
 /// All of a manifest's body. Over the limit: 413 (distribution-spec 1.1), after a bounded rest was read.

@@ -17,10 +17,10 @@ use sealgate_verifier::{Digest, Repository};
 
 use super::query::Query;
 use super::repository;
-use crate::auth::Access;
+use crate::auth::{self, Access, AuthError};
 use crate::body::Body;
 use crate::gate::Gate;
-use crate::gate::push::Content;
+use crate::gate::push::{Content, Pusher};
 use crate::routes::error::{Methods, Refusal};
 use crate::routes::path::Endpoint;
 
@@ -107,6 +107,11 @@ pub(super) async fn respond(
 }
 
 impl Push<'_> {
+    /// Who pushes, where they may.
+    fn pusher(&self) -> Result<Pusher, AuthError> {
+        self.gate.pusher(self.access, &self.repository, auth::client_address(&self.request.extensions))
+    }
+
     /// `/v2/NAME/REST`, relative to the host that the client knows.
     fn location(&self, rest: &str) -> Result<HeaderValue, Refusal> {
         let ns = self.ns.as_deref().map(|ns| format!("?ns={ns}")).unwrap_or_default();

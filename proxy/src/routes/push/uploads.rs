@@ -14,31 +14,30 @@ use crate::routes::query::PushQuery;
 
 /// POST: a mount, a whole blob, or an upload that begins.
 pub(super) async fn begin(push: &Push<'_>, content: Content) -> Result<Response<Body>, Refusal> {
-    let pusher = push.gate.pusher(push.access, &push.repository)?;
+    let pusher = push.pusher()?;
     let query = PushQuery::parse(push.request.uri.query())?;
-    if let (Some(digest), Some(from)) = (query.mount, query.from.as_deref()) {
-        let from = push.gate.target(from, push.ns.as_deref());
-        if let Target::Repository(from) = from
-            && push.gate.mount(push.access, &pusher, &from, &digest).await?
-        {
+    if let Some(digest) = query.mount {
+        let mounted = match query.from.as_deref().map(|from| push.gate.target(from, push.ns.as_deref())) {
+            Some(Target::Repository(from)) => push.gate.mount(push.access, &pusher, &from, &digest).await?,
+            Some(Target::UnknownRegistry(_) | Target::Contradiction { .. } | Target::BadName) => false,
+            None => push.gate.mount_own(push.access, &pusher, &digest).await?,
+        };
+        if mounted {
             return push.created(&digest);
         }
     }
     let algorithm = query.digest.map(|digest| digest.algorithm()).or(query.algorithm).unwrap_or(Algorithm::Sha256);
-    let id = push.gate.begin_upload(&pusher, algorithm).await?;
-    let Some(digest) = query.digest else { return accepted(push, &id, 0) };
-    let finished = push.gate.finish_upload(&pusher, &id, chunk(&push.request.headers)?, content, digest).await;
-    if finished.is_err() {
-        // Nobody else knows it, and this client cannot go on with it.
-        let _ = push.gate.cancel_upload(&pusher, &id);
-    }
-    finished?;
+    let Some(digest) = query.digest else {
+        let id = push.gate.begin_upload(&pusher, algorithm).await?;
+        return accepted(push, &id, 0);
+    };
+    push.gate.push_blob(&pusher, chunk(&push.request.headers)?, content, digest).await?;
     push.created(&digest)
 }
 
 /// GET: how far it is.
 pub(super) fn state(push: &Push<'_>, id: &UploadId) -> Result<Response<Body>, Refusal> {
-    let pusher = push.gate.pusher(push.access, &push.repository)?;
+    let pusher = push.pusher()?;
     let received = push.gate.upload_received(&pusher, id)?;
     let mut response = accepted(push, id, received)?;
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -48,7 +47,7 @@ pub(super) fn state(push: &Push<'_>, id: &UploadId) -> Result<Response<Body>, Re
 
 /// PATCH: the next bytes.
 pub(super) async fn append(push: &Push<'_>, id: &UploadId, content: Content) -> Result<Response<Body>, Refusal> {
-    let pusher = push.gate.pusher(push.access, &push.repository)?;
+    let pusher = push.pusher()?;
     match push.gate.append_upload(&pusher, id, chunk(&push.request.headers)?, content).await {
         Ok(received) => accepted(push, id, received),
         Err(error) => out_of_order(push, id, error),
@@ -57,7 +56,7 @@ pub(super) async fn append(push: &Push<'_>, id: &UploadId, content: Content) -> 
 
 /// PUT: the last bytes, if any, and the digest of all.
 pub(super) async fn finish(push: &Push<'_>, id: &UploadId, content: Content) -> Result<Response<Body>, Refusal> {
-    let pusher = push.gate.pusher(push.access, &push.repository)?;
+    let pusher = push.pusher()?;
     let digest: Option<Digest> = PushQuery::parse(push.request.uri.query())?.digest;
     let digest = digest.ok_or_else(|| Refusal::query_invalid("an upload ends with ?digest=, the digest of all of its bytes".to_owned()))?;
     match push.gate.finish_upload(&pusher, id, chunk(&push.request.headers)?, content, digest).await {
@@ -68,7 +67,7 @@ pub(super) async fn finish(push: &Push<'_>, id: &UploadId, content: Content) -> 
 
 /// DELETE: it is given up.
 pub(super) fn cancel(push: &Push<'_>, id: &UploadId) -> Result<Response<Body>, Refusal> {
-    let pusher = push.gate.pusher(push.access, &push.repository)?;
+    let pusher = push.pusher()?;
     push.gate.cancel_upload(&pusher, id)?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
