@@ -10,7 +10,10 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod advisories;
+mod capability;
 mod compression;
+pub mod configuration;
+mod facts;
 pub mod limits;
 pub mod package;
 mod packages;
@@ -18,7 +21,9 @@ mod path;
 pub mod problem;
 pub mod release;
 pub mod report;
+pub mod secrets;
 mod tar;
+pub mod tool;
 mod tree;
 pub mod version;
 pub mod walk;
@@ -27,5 +32,6 @@ mod zstd;
 pub use package::{Location, Package, PackageType, SourcePackage};
 pub use problem::Problem;
 pub use release::Release;
-pub use report::{Gap, LayerReport, PrivilegedFile, Report, SourceReport, UnsupportedFile};
+pub use report::{Gap, LayerReport, PrivilegedFile, Report, SourceReport, ToolReport, UnsupportedFile};
+pub use secrets::{Place, Secret};
 pub use walk::Walk;

@@ -38,5 +38,7 @@ pub const PACKAGES: usize = 500_000;
 pub const FIELD_BYTES: usize = 1_024;
 /// Bytes of the image's configuration: that of a manifest.
 pub const CONFIG_BYTES: usize = sealgate_verifier::limits::MANIFEST_BYTES;
-/// Gaps that are kept by name; the rest are counted.
+/// Gaps that are kept by name; the rest are counted. Under the bound of the decision's own list.
 pub const GAPS: usize = 1_000;
+/// Credentials of one image: the bound of the decision's own list.
+pub const SECRETS: usize = sealgate_verifier::limits::SECRETS;

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use sealgate_verifier::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
 
+use crate::configuration::Configuration;
 use crate::limits::PACKAGES;
 use crate::package::Package;
 use crate::packages::Source;
 use crate::problem::Problem;
 use crate::release::Release;
+use crate::secrets::{Place, Secret};
+use crate::tool::{Tool, tool_of};
 use crate::tree::{Node, Tree};
-use crate::walk::Learned;
+use crate::walk::{Learned, Walk};
 
 /// What an image holds. It says what was seen, and in [`Report::gaps`] what could not be: only a report without gaps is
 /// complete, and one without [`Report::sources`] knows nothing of packages, which is not the same as none.
@@ -28,6 +31,16 @@ pub struct Report {
     pub unsupported: Vec<UnsupportedFile>,
     /// Files that run with more rights than whoever starts them.
     pub privileged: Vec<PrivilegedFile>,
+    /// Shells, package managers and compilers, links to them included.
+    pub tools: Vec<ToolReport>,
+    /// How it is started and was built.
+    pub configuration: Configuration,
+    /// The number of the configured user: the text's own, or that of its entry in `/etc/passwd`.
+    pub uid: Option<u32>,
+    /// The image that it was built from, where annotations tell.
+    pub base: Option<String>,
+    /// Credentials, in any layer and in the configuration.
+    pub secrets: Vec<Secret>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerReport>,
     /// What could not be read.
@@ -56,6 +69,18 @@ pub struct SourceReport {
 pub struct UnsupportedFile {
     /// What it is.
     pub kind: String,
+    /// Path in the image.
+    pub path: String,
+    /// The layer that brought it.
+    pub layer: usize,
+}
+
+/// A program of note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolReport {
+    /// What it is for.
+    pub kind: Tool,
     /// Path in the image.
     pub path: String,
     /// The layer that brought it.
@@ -150,10 +175,13 @@ impl Report {
         self.gaps.is_empty() && self.gaps_omitted == 0
     }
 
-    pub(crate) fn of(tree: Tree<Learned>, layers: Vec<LayerReport>, gaps: Vec<Gap>, gaps_omitted: usize) -> Self {
-        let mut report = Self { release: release(&tree), layers, gaps, gaps_omitted, ..Self::default() };
+    pub(crate) fn of(walk: Walk) -> Self {
+        let Walk { tree, layers, gaps, gaps_omitted, configuration, base, secrets, .. } = walk;
+        let uid = uid(&tree, &configuration.user);
+        let mut report = Self { release: release(&tree), layers, gaps, gaps_omitted, configuration, base, secrets, uid, ..Self::default() };
         let owners = owners(&tree);
         for (path, layer, node) in tree.iter() {
+            report.tools.extend(tool(path, node).map(|kind| ToolReport { kind, path: path.to_owned(), layer }));
             let Node::File(learned) = node else { continue };
             if let Some(problem) = &learned.problem {
                 report.gaps.push(Gap { layer: Some(layer), problem: problem.clone() });
@@ -177,6 +205,7 @@ impl Report {
             report.packages.extend(placed);
         }
         report.check_databases(&tree);
+        report.note_deleted(&tree);
         if report.packages.len() > PACKAGES {
             let problem = Problem::limit("packages of the image", report.packages.len(), PACKAGES);
             report.gaps.push(Gap { layer: None, problem });
@@ -199,6 +228,17 @@ impl Report {
         package
     }
 
+    /// A file that is no longer there, or was replaced, is still in its layer.
+    fn note_deleted(&mut self, tree: &Tree<Learned>) {
+        for secret in &mut self.secrets {
+            if let Place::File { layer, path, deleted, .. } = &mut secret.place {
+                *deleted = !tree.has_file(path, *layer);
+            }
+        }
+        self.secrets.sort();
+        self.secrets.dedup();
+    }
+
     fn check_databases(&mut self, tree: &Tree<Learned>) {
         let mut problems = vec![];
         for path in DATABASES {
@@ -215,6 +255,27 @@ impl Report {
         }
         self.gaps.extend(problems.into_iter().map(|problem| Gap { layer: None, problem }));
     }
+}
+
+fn tool(path: &str, node: &Node<Learned>) -> Option<Tool> {
+    match node {
+        Node::File(learned) => learned.tool,
+        Node::Symlink(_) => tool_of(path),
+    }
+}
+
+/// image-spec 1.1, config.md: `User` is `user`, `uid`, or either with a group after a colon. Without one it is root.
+fn uid(tree: &Tree<Learned>, user: &str) -> Option<u32> {
+    let name = user.split(':').next().unwrap_or("");
+    if name.is_empty() {
+        return Some(0);
+    }
+    let users = match tree.get(&tree.resolve("etc/passwd").ok()?.path) {
+        Some(Node::File(learned)) => learned.users.as_slice(),
+        Some(Node::Symlink(_)) | None => &[],
+    };
+    // As container engines do: the name of an entry first, then a number.
+    users.iter().find(|(entry, _)| entry == name).map(|(_, uid)| *uid).or_else(|| name.parse().ok())
 }
 
 /// os-release(5): `/etc/os-release` takes precedence over `/usr/lib/os-release`.

@@ -112,6 +112,11 @@ impl<T: Clone> Tree<T> {
         self.nodes.get(path).map(|placed| &placed.node)
     }
 
+    /// Whether a file stands at `path` that `layer` brought.
+    pub fn has_file(&self, path: &str, layer: usize) -> bool {
+        self.nodes.get(path).is_some_and(|placed| placed.layer == layer && matches!(placed.node, Node::File(_)))
+    }
+
     /// What is in a folder and its folders.
     pub fn below<'a>(&'a self, folder: &str) -> impl Iterator<Item = &'a Node<T>> {
         let prefix = format!("{folder}/");

@@ -3,17 +3,20 @@
 //! What cannot be read as one thing with one meaning is a [`Gap`]; the walk itself never fails. Where engines differ on what
 //! a layer does, the walk keeps what any of them would show: it may report too much, never too little.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
 use sealgate_verifier::{Descriptor, Digest, Hasher};
 
 use crate::compression::{Compression, Plain};
-use crate::limits::GAPS;
+use crate::configuration::{self, Configuration};
+use crate::limits::{FIELD_BYTES, GAPS, SECRETS};
 use crate::packages::{self, Source};
 use crate::path::{clean, printable, split};
 use crate::problem::Problem;
 use crate::report::{Gap, LayerReport, Report};
+use crate::secrets::{Place, Secret};
 use crate::tar::{Archive, Entry, EntryKind};
 use crate::tree::{Node, Tree};
 
@@ -34,10 +37,13 @@ const AUFS: &str = ".wh..wh.";
 /// A walk under way.
 #[derive(Default)]
 pub struct Walk {
-    tree: Tree<Learned>,
-    layers: Vec<LayerReport>,
-    gaps: Vec<Gap>,
-    gaps_omitted: usize,
+    pub(crate) tree: Tree<Learned>,
+    pub(crate) layers: Vec<LayerReport>,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) gaps_omitted: usize,
+    pub(crate) configuration: Configuration,
+    pub(crate) base: Option<String>,
+    pub(crate) secrets: Vec<Secret>,
     /// Where content is read into.
     piece: Vec<u8>,
 }
@@ -47,6 +53,23 @@ impl Walk {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Reads the image's configuration, and which image its manifest says that it was built from.
+    pub fn configuration(&mut self, bytes: &[u8], annotations: &BTreeMap<String, String>) {
+        match configuration::read(bytes) {
+            Ok((configuration, secrets)) => {
+                self.configuration = configuration;
+                secrets.into_iter().for_each(|secret| self.secret(secret));
+            }
+            Err(problem) => self.gap(None, problem),
+        }
+        // image-spec 1.1, annotations.md.
+        let base = |key: &str| annotations.get(&format!("org.opencontainers.image.base.{key}")).filter(|value| value.len() <= FIELD_BYTES);
+        self.base = match (base("name"), base("digest")) {
+            (Some(name), Some(digest)) => Some(format!("{name}@{digest}")),
+            (name, digest) => name.or(digest).cloned(),
+        };
     }
 
     /// Walks the next layer. Its bytes must be the descriptor's in number and digest; its compression what the media type says.
@@ -67,7 +90,18 @@ impl Walk {
     /// What the image holds after its last layer.
     #[must_use]
     pub fn finish(self) -> Report {
-        Report::of(self.tree, self.layers, self.gaps, self.gaps_omitted)
+        Report::of(self)
+    }
+
+    fn secret(&mut self, secret: Secret) {
+        if self.secrets.len() < SECRETS {
+            self.secrets.push(secret);
+        } else if self.secrets.len() == SECRETS {
+            let problem = Problem::limit("credentials in the image", self.secrets.len() + 1, SECRETS);
+            if !self.gaps.iter().any(|gap| gap.problem == problem) {
+                self.gap(None, problem);
+            }
+        }
     }
 
     fn gap(&mut self, layer: Option<usize>, problem: Problem) {
@@ -124,7 +158,7 @@ impl Walk {
             EntryKind::HardLink => self.hard_link(index, place, entry)?,
             EntryKind::File => {
                 let source = packages::source_of(path).or_else(|| packages::source_of(&resolved.path));
-                let learned = self.file(archive, entry, place, source)?;
+                let learned = self.file(index, archive, entry, place, source)?;
                 self.layers[index].files += 1;
                 self.layers[index].file_bytes += entry.size;
                 match learned {
@@ -184,6 +218,7 @@ impl Walk {
     /// Reads a file's content to its end, and learns what it says.
     fn file<R: Read>(
         &mut self,
+        index: usize,
         archive: &mut Archive<R>,
         entry: &Entry,
         path: &str,
@@ -192,13 +227,17 @@ impl Walk {
         let mut piece = std::mem::take(&mut self.piece);
         piece.resize(PIECE, 0);
         let mut count = archive.read(&mut piece)?;
-        let mut reading = Reading::of(source, entry, &piece[..count]);
+        let mut reading = Reading::of(source, entry, path, &piece[..count]);
         while count > 0 {
             reading.feed(&piece[..count]);
             count = archive.read(&mut piece)?;
         }
         self.piece = piece;
-        let learned = reading.finish(entry, path);
+        let (learned, hits) = reading.finish(entry, path);
+        for (line, hit) in hits {
+            let place = Place::File { layer: index, path: path.to_owned(), line, deleted: false };
+            self.secret(Secret { place, kind: hit.kind.to_owned(), excerpt: hit.excerpt });
+        }
         Ok(learned.is_noted().then_some(learned))
     }
 

@@ -14,6 +14,7 @@ pub mod elf;
 pub mod golang;
 mod npm;
 mod os_release;
+mod passwd;
 pub mod program;
 mod python;
 mod source;
@@ -28,6 +29,8 @@ pub struct Contribution {
     pub release: Option<Release>,
     /// Files of distribution packages that may hold packages of another kind: path and package.
     pub owned: Vec<(String, String)>,
+    /// Users and their numbers.
+    pub users: Vec<(String, u32)>,
 }
 
 /// Reads a whole file of a kind.
@@ -37,6 +40,7 @@ pub struct Contribution {
 pub fn read(source: Source, path: &str, bytes: &[u8]) -> Result<Contribution, Problem> {
     let contribution = match source {
         Source::OsRelease => Contribution { release: os_release::read(bytes), ..Contribution::default() },
+        Source::Passwd => Contribution { users: passwd::read(bytes), ..Contribution::default() },
         Source::DpkgStatus | Source::DpkgStatusFile => dpkg::status(path, bytes)?,
         Source::DpkgFiles => dpkg::files(path, bytes),
         Source::ApkInstalled => apk::installed(path, bytes)?,
@@ -79,6 +83,7 @@ impl Source {
         match self {
             Self::UnsupportedDatabase(_) | Self::UnsupportedList(_) | Self::Program => FILE_BYTES,
             Self::OsRelease
+            | Self::Passwd
             | Self::DpkgStatus
             | Self::DpkgStatusFile
             | Self::DpkgFiles

@@ -5,6 +5,8 @@
 pub enum Source {
     /// os-release(5).
     OsRelease,
+    /// passwd(5).
+    Passwd,
     /// dpkg's `status`: every package.
     DpkgStatus,
     /// A file of `status.d`, as distroless images have one for each package.
@@ -34,6 +36,7 @@ impl Source {
     pub const fn name(self) -> &'static str {
         match self {
             Self::OsRelease => "os-release",
+            Self::Passwd => "passwd",
             Self::DpkgStatus => "dpkg status",
             Self::DpkgStatusFile => "dpkg status.d",
             Self::DpkgFiles => "dpkg file list",
@@ -50,7 +53,7 @@ impl Source {
     /// Whether it lists packages that are read: an image without any such file has no recognised package source.
     pub const fn lists_packages(self) -> bool {
         match self {
-            Self::OsRelease | Self::DpkgFiles | Self::UnsupportedDatabase(_) | Self::UnsupportedList(_) => false,
+            Self::OsRelease | Self::Passwd | Self::DpkgFiles | Self::UnsupportedDatabase(_) | Self::UnsupportedList(_) => false,
             Self::DpkgStatus
             | Self::DpkgStatusFile
             | Self::ApkInstalled
@@ -68,6 +71,7 @@ pub fn source_of(path: &str) -> Option<Source> {
     let mut parts = path.rsplit('/');
     let (name, folder, above) = (parts.next()?, parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     match (above, folder, name) {
+        (_, "etc", "passwd") => Some(Source::Passwd),
         (_, "etc" | "lib", "os-release") => Some(Source::OsRelease),
         (_, "dpkg", "status") => Some(Source::DpkgStatus),
         ("dpkg", "status.d", name) if !name.ends_with(".md5sums") => Some(Source::DpkgStatusFile),

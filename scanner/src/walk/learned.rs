@@ -7,6 +7,7 @@ use crate::package::{Package, PackageType};
 use crate::packages::{Contribution, Source};
 use crate::problem::Problem;
 use crate::release::Release;
+use crate::tool::Tool;
 
 /// Bits of the mode: setuid and setgid.
 const SET_ID: u32 = 0o6000;
@@ -26,6 +27,11 @@ pub struct Learned {
     pub release: Option<Release>,
     /// Files that a distribution's package brought: path and package.
     pub owned: Arc<Vec<(String, String)>>,
+    /// Users and their numbers.
+    pub users: Arc<Vec<(String, u32)>>,
+    pub tool: Option<Tool>,
+    /// Whether a credential was found in it, so that it matters whether it is still there at the end.
+    pub has_secret: bool,
     /// Why it could not be read, which is a gap if the file is still there at the end.
     pub problem: Option<Problem>,
 }
@@ -33,7 +39,7 @@ pub struct Learned {
 impl Learned {
     /// Whether it is worth remembering.
     pub fn is_noted(&self) -> bool {
-        self.source.is_some() || self.is_privileged()
+        self.source.is_some() || self.tool.is_some() || self.has_secret || self.is_privileged()
     }
 
     /// Whether it runs with more rights than whoever starts it.
@@ -43,7 +49,8 @@ impl Learned {
 
     pub fn take(&mut self, outcome: Result<Contribution, Problem>) {
         match outcome {
-            Ok(Contribution { packages, release, owned }) => {
+            Ok(Contribution { packages, release, owned, users }) => {
+                self.users = Arc::new(users);
                 self.packages = Arc::new(packages);
                 self.release = release;
                 self.owned = Arc::new(owned);

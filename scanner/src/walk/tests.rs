@@ -244,3 +244,41 @@ fn a_database_that_is_not_read_is_a_gap_and_named() {
     let report = walk(&[Builder::default().file("var/lib/rpm/Packages", b"x").finish()]);
     assert!(matches!(report.gaps[0].problem, Problem::Unsupported { .. }) && report.unsupported.len() == 1, "{report:?}");
 }
+
+#[test]
+fn credentials_are_found_in_every_layer_and_in_none_of_the_words() {
+    // D8: no output holds the secret.
+    let key = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----\n",
+        "MIIEpAIBAAKCAQEAq7x9Zk3vB1fT0cYw2LrU5sGdHnJ8eXoP4iQmWbVt6yAzKjRh".repeat(3)
+    );
+    let configuration = br#"{"architecture":"amd64","os":"linux","config":{"User":"app","Env":["DB=postgres://a:Tr0ub4dor33@db/x"]}}"#;
+    let lower = Builder::default()
+        .file("root/.ssh/id_rsa", key.as_bytes())
+        .file("root/kept.pem", key.as_bytes())
+        .file("root/replaced.pem", key.as_bytes())
+        .file("etc/passwd", b"root:x:0:0::/:/bin/sh\napp:x:0:0::/:/bin/sh\n")
+        .symlink("bin/sh", "dash")
+        .file("usr/bin/apt-get", b"x");
+    let upper = Builder::default().file("root/.ssh/.wh.id_rsa", b"").file("root/replaced.pem", b"nothing").finish();
+    let lower = lower.finish();
+    let mut walk = Walk::new();
+    walk.configuration(
+        configuration,
+        &[("org.opencontainers.image.base.name".to_owned(), "docker.io/library/debian:12".to_owned())].into(),
+    );
+    walk.layer(&descriptor(PLAIN, &lower), lower.as_slice());
+    walk.layer(&descriptor(PLAIN, &upper), upper.as_slice());
+    let report = walk.finish();
+    let file = |path: &str, deleted| Place::File { layer: 0, path: path.to_owned(), line: 1, deleted };
+    let places: Vec<_> = report.secrets.iter().map(|secret| secret.place.clone()).collect();
+    let environment = Place::Environment { name: "DB".to_owned() };
+    assert_eq!(places, [file("root/.ssh/id_rsa", true), file("root/kept.pem", false), file("root/replaced.pem", true), environment]);
+    let contents = report.contents();
+    assert_eq!((contents.user.uid, contents.shells.len(), contents.package_managers.len(), contents.secrets.len()), (Some(0), 1, 1, 4));
+    assert_eq!(contents.base.as_deref(), Some("docker.io/library/debian:12"));
+    for told in [serde_json::to_string(&report).expect("JSON"), format!("{report:?}"), String::from_utf8(contents.to_json()).expect("text")]
+    {
+        assert!(!told.contains("Tr0ub4dor33") && !told.contains("MIIEpAIBAAK"), "{told}");
+    }
+}
