@@ -9,6 +9,7 @@ pub mod clients;
 pub mod containerd;
 pub mod cosign;
 pub mod docker;
+pub mod evidence;
 pub mod gate;
 pub mod hostile;
 pub mod image;
@@ -29,6 +30,7 @@ pub mod signature;
 pub mod sigstore;
 pub mod timestamp;
 pub mod wire;
+pub mod world;
 
 /// The digest of `bytes` as registries write it: `sha256:` and 64 hex digits.
 #[must_use]

@@ -43,6 +43,17 @@ use view::View;
 ///    collections), else with what was found in its place.
 #[must_use]
 pub fn evaluate(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Verdict {
+    decide(evidence, policy, now, false)
+}
+
+/// The same decision, for whoever wants to know everything: an admission too lists each signature that was found, of the subject and of the
+/// indexes that list it, with the first step that failed. ([`evaluate()`] looks no further than it must.)
+#[must_use]
+pub fn explain(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Verdict {
+    decide(evidence, policy, now, true)
+}
+
+fn decide(evidence: &Evidence, policy: &Policy, now: Timestamp, explain: bool) -> Verdict {
     let subject = &evidence.subject;
     let rule = policy.rule_for(&subject.repository);
     let deny = |mode, reason| {
@@ -64,7 +75,7 @@ pub fn evaluate(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Verdict
     let Some(rule) = rule else {
         return deny(Mode::Enforce, Reason::NoRule);
     };
-    Case::new(evidence, policy, rule, now).decide()
+    Case { explain, ..Case::new(evidence, policy, rule, now) }.decide()
 }
 
 fn check_subject(subject: &Subject) -> Result<(), String> {
@@ -101,6 +112,8 @@ struct Case<'a> {
     views: Vec<View<'a>>,
     /// Indexes that could not be read.
     gaps: BTreeSet<Gap>,
+    /// Whether an admission lists every signature.
+    explain: bool,
 }
 
 impl<'a> Case<'a> {
@@ -109,7 +122,7 @@ impl<'a> Case<'a> {
         let vouched = Vouched { digest: subject.digest, manifest: &subject.manifest };
         let own = View::new(vouched, vec![&evidence.attachments]);
         let judge = Judge::new(policy, rule, &subject.repository, now);
-        Self { evidence, policy, rule, now, judge, budget: Budget::default(), views: vec![own], gaps: BTreeSet::new() }
+        Self { evidence, policy, rule, now, judge, budget: Budget::default(), views: vec![own], gaps: BTreeSet::new(), explain: false }
     }
 
     fn decide(mut self) -> Verdict {
@@ -208,7 +221,10 @@ impl<'a> Case<'a> {
 
     fn admit(mut self, met: Vec<Met>) -> Verdict {
         let via = met.iter().map(|met| met.view).find(|view| *view != 0);
-        let findings = self.findings(false);
+        if self.explain {
+            self.see_all();
+        }
+        let findings = self.findings(self.explain);
         Verdict::Admit(Admission {
             rule: self.rule.pattern.to_string(),
             repository: self.evidence.subject.repository.clone(),
@@ -219,6 +235,19 @@ impl<'a> Case<'a> {
             findings,
             revision: self.policy.revision(),
         })
+    }
+
+    /// Looks for every signature, also where nothing depends on it any more.
+    fn see_all(&mut self) {
+        let needs = self.policy.needs(&self.evidence.subject.repository);
+        if needs.parents && self.views.len() == 1 {
+            self.add_parents();
+        }
+        if needs.attachments() {
+            for view in 0..self.views.len() {
+                let _ = self.see(view, |_| true);
+            }
+        }
     }
 
     /// Every signature that was looked at, sorted, each once. With `explain`, some signers that the rule does not name are tried

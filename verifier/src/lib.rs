@@ -49,7 +49,7 @@ pub mod verdict;
 pub use classify::{Class, classify, may_be_evidence, may_be_evidence_listing};
 pub use contents::{ConfiguredUser, Contents, FileCapabilities, SecretFinding, SetId};
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, explain};
 pub use evidence::{Attachment, Collected, Evidence, EvidenceSource, Failure, Gap, ImageFacts, Location, ParentEvidence, Subject};
 pub use json::JsonError;
 pub use key::{KeyAlgorithm, KeyError, KeyId, PublicKey};

@@ -7,7 +7,7 @@ use clap::Args;
 use sealgate_registry::{Client, Lifetimes, client_for, collect};
 use sealgate_verifier::{
     Attachment, Collected, Evidence, EvidenceSource, Gap, ImageFacts, Needs, Policy, Principal, Repository, Requirement, Subject, Verdict,
-    evaluate,
+    explain,
 };
 
 use super::exit::{Exit, Failure};
@@ -103,7 +103,7 @@ pub(super) async fn judge(image: &Image, policy: &Policy, max_stale: Duration, r
         Subject { repository: repository.clone(), tag: image.reference.tag.clone(), digest, manifest: image.manifest.bytes.clone() };
     let facts = ImageFacts::not_collected(now);
     let evidence = Evidence { subject, attachments, parents: Vec::new(), image: facts, children: Vec::new() };
-    let verdict = evaluate(&evidence, policy, now);
+    let verdict = explain(&evidence, policy, now);
     let decision = Decision { id: None, at: now, valid_until: verdict.valid_until(), policy: policy.revision().0 };
     let explained =
         Explained { reference: &image.reference, digest, resolution: None, verdict: &verdict, gaps, decision, line: verdict.line() };

@@ -21,7 +21,7 @@ impl Gate {
         let digest = self.resolve(repository, &reference.target()).await?;
         let raw = self.raw_manifest(repository, &digest).await?;
         let load = self.policy.load_full();
-        let judgement = self.judge(repository, &raw, &load).await?;
+        let judgement = self.judge(repository, &raw, &load, sealgate_verifier::explain).await?;
         let recorded = self.store.verdict(repository, &digest).map_err(GateError::store)?.filter(|record| {
             record.revision == load.policy.revision()
                 && match &judgement.verdict {

@@ -107,6 +107,8 @@ pub struct FoundSignature {
     pub location: Location,
     /// Digest of the manifest that carries it.
     pub attachment: Digest,
+    /// Digest of the layer that holds it; none where the manifest itself is at fault.
+    pub layer: Option<Digest>,
     /// The digest that was being vouched for.
     pub subject: Digest,
     /// How it is stored.
@@ -139,9 +141,9 @@ impl From<&Finding> for FoundSignature {
             Some(Principal::Key { key }) => Some(key.to_string()),
             Some(Principal::Keyless { .. } | Principal::Notation { .. }) | None => None,
         };
-        let Finding { location, attachment, subject, .. } = *finding;
+        let Finding { location, attachment, layer, subject, .. } = *finding;
         let (form, says) = (form_name(finding.form).to_owned(), finding.kind.clone());
-        Self { location, attachment, subject, form, says, signer, key, by, signed_at, failure, warnings }
+        Self { location, attachment, layer, subject, form, says, signer, key, by, signed_at, failure, warnings }
     }
 }
 
@@ -343,6 +345,9 @@ fn signature_lines(found: &FoundSignature, explanation: &Explanation, paint: &dy
         FindingKind::Signature | FindingKind::Unread => String::new(),
     };
     let _ = write!(line, "\n    {what}{} in {}, manifest {}", found.form, found.location.name(), found.attachment);
+    if let Some(layer) = found.layer {
+        let _ = write!(line, "\n    layer {layer}");
+    }
     match &found.by {
         Some(Principal::Key { key }) => {
             let _ = write!(line, "\n    key {key}");

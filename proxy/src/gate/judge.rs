@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealgate_verifier::classify::{Class, classify, may_be_evidence};
 use sealgate_verifier::{
     Attachment, Collected, Denial, Digest, Evidence, EvidenceSource, Failure, Gap, ImageFacts, Manifest, ManifestReference, Mode,
-    ParentEvidence, Reason, Repository, Requirement, Subject, Timestamp, Verdict, evaluate, limits,
+    ParentEvidence, Policy, Reason, Repository, Requirement, Subject, Timestamp, Verdict, evaluate, limits,
 };
 
 use crate::gate::decided::{DecidedParts, Edition, Outcome};
@@ -33,6 +33,9 @@ const WITHOUT_EVIDENCE: i64 = 3_600;
 const LEASE: i64 = 1_800;
 
 type Deciding = std::pin::Pin<Box<dyn Future<Output = Result<Arc<Decided>, GateError>> + Send>>;
+
+/// [`evaluate`], or [`sealgate_verifier::explain`], which decides the same and lists more.
+pub(in crate::gate) type Decision = fn(&Evidence, &Policy, Timestamp) -> Verdict;
 
 /// A verdict, and what it was made of.
 pub(in crate::gate) struct Judgement {
@@ -158,7 +161,7 @@ impl Gate {
             self.remember(&decided);
             return Ok(decided);
         }
-        let judgement = self.judge(repository, &raw, load).await?;
+        let judgement = self.judge(repository, &raw, load, evaluate).await?;
         let now = self.now();
         let outcome = outcome(judgement.verdict.clone(), last.as_deref(), now);
         self.count(repository, &outcome);
@@ -196,6 +199,7 @@ impl Gate {
         repository: &Repository,
         raw: &Arc<RawManifest>,
         load: &PolicyLoad,
+        by: Decision,
     ) -> Result<Judgement, GateError> {
         let needs = load.policy.needs(repository);
         let mut read = Vec::new();
@@ -215,7 +219,7 @@ impl Gate {
         let subject = Subject { repository: repository.clone(), tag: None, digest: raw.digest, manifest: raw.bytes.clone() };
         let image = ImageFacts::not_collected(self.now());
         let mut evidence = Evidence { subject, attachments: not_collected(self.now()), parents, image, children: Vec::new() };
-        let mut verdict = self.evaluate(&evidence, load);
+        let mut verdict = by(&evidence, &load.policy, self.now());
         if !needs.attachments() || matches!(verdict, Verdict::Admit(_)) {
             return Ok(Judgement { verdict, read });
         }
@@ -224,7 +228,7 @@ impl Gate {
         for (max_age, wait) in [(self.evidence_ttl(), Wait::Soon), (self.evidence_missing_ttl(), Wait::ForIt)] {
             read.truncate(parents);
             evidence.attachments = self.gathered(repository, &raw.digest, load, max_age, wait, &mut read).await?;
-            verdict = self.evaluate(&evidence, load);
+            verdict = by(&evidence, &load.policy, self.now());
             if matches!(verdict, Verdict::Admit(_)) {
                 break;
             }
@@ -259,10 +263,6 @@ impl Gate {
             });
         }
         Ok(all.unwrap_or_else(|| not_collected(self.now())))
-    }
-
-    fn evaluate(&self, evidence: &Evidence, load: &PolicyLoad) -> Verdict {
-        evaluate(evidence, &load.policy, self.now())
     }
 
     /// Evidence about an admitted subject is served as such (DESIGN §6); everything else is judged as an image.
