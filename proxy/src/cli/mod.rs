@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sealgate_verifier::Timestamp;
 
+pub mod advisories;
 pub mod completion;
 pub mod config_check;
 pub mod config_file;
@@ -90,6 +91,9 @@ pub enum Command {
     /// Make, list and revoke tokens with which clients authenticate.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Work with the vulnerability advisories that images are compared with.
+    #[command(subcommand)]
+    Advisories(advisories::AdvisoriesCommand),
     /// Ask a running gate whether it is ready; for container health checks.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a shell's completion script.
@@ -149,6 +153,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args),
         Command::Policy(PolicyCommand::Schema(args)) => policy_schema::run(args),
         Command::Token(command) => token::run(command),
+        Command::Advisories(command) => advisories::run(command),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(args),
@@ -200,6 +205,7 @@ mod tests {
             "config",
             "policy",
             "token",
+            "advisories",
             "healthcheck",
             "completion",
             "version",

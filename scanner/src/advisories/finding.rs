@@ -1,5 +1,7 @@
 //! What is wrong with an image's packages: the one type that the built-in matcher and outside scanners' reports end in.
 
+use std::cmp::Reverse;
+
 use sealgate_verifier::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +59,8 @@ impl Finding {
 pub fn sort(findings: &mut [Finding]) {
     findings.sort_by(|left, right| {
         let names = |finding: &Finding| (finding.id.clone(), finding.package.clone(), finding.installed.clone(), finding.purls.clone());
-        right.rating.rank().cmp(&left.rating.rank()).then_with(|| names(left).cmp(&names(right)))
+        let bad = |finding: &Finding| (finding.rating.severity, Reverse(finding.rating.score));
+        bad(left).cmp(&bad(right)).then_with(|| names(left).cmp(&names(right)))
     });
 }
 

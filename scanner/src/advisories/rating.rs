@@ -1,73 +1,9 @@
 //! How severe a vulnerability is, and who says so.
 
+use std::cmp::Reverse;
+
+use sealgate_verifier::scan::Severity;
 use serde::{Deserialize, Serialize};
-
-/// Severity, lowest first. [`Severity::Unknown`] is lowest so that any known one replaces it; policies judge it apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Nobody says.
-    #[default]
-    Unknown,
-    /// CVSS 0.0 to 3.9.
-    Low,
-    /// CVSS 4.0 to 6.9.
-    Medium,
-    /// CVSS 7.0 to 8.9.
-    High,
-    /// CVSS 9.0 to 10.0.
-    Critical,
-}
-
-impl Severity {
-    /// All, worst first.
-    pub const WORST_FIRST: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Unknown];
-
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// What a database's or scanner's word means. Words that say nothing (`untriaged`, `not yet assigned`) are unknown, as are all others.
-    #[must_use]
-    pub fn of_word(word: &str) -> Self {
-        // Debian's tracker marks severities that it derived from NVD's with a star.
-        match word.trim().trim_end_matches('*').to_ascii_lowercase().as_str() {
-            "critical" | "emergency" => Self::Critical,
-            "high" | "important" => Self::High,
-            "medium" | "moderate" => Self::Medium,
-            "low" | "minor" | "negligible" | "unimportant" | "none" => Self::Low,
-            _ => Self::Unknown,
-        }
-    }
-
-    /// The qualitative rating of a score of CVSS 3 or 4 (CVSS v3.1 §5, v4.0 §6). `None`, 0.0, is low: it is tracked.
-    #[must_use]
-    pub fn of_score(score: f64) -> Self {
-        if score >= 9.0 {
-            Self::Critical
-        } else if score >= 7.0 {
-            Self::High
-        } else if score >= 4.0 {
-            Self::Medium
-        } else {
-            Self::Low
-        }
-    }
-}
-
-impl std::fmt::Display for Severity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Who rates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -91,7 +27,7 @@ pub enum RatingSource {
 }
 
 /// A severity with its source.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rating {
     /// How severe.
@@ -106,6 +42,12 @@ pub struct Rating {
     pub vector: Option<String>,
 }
 
+impl Default for Rating {
+    fn default() -> Self {
+        Self { severity: Severity::Unknown, source: RatingSource::Nobody, score: None, vector: None }
+    }
+}
+
 impl Rating {
     /// The rating of a CVSS vector of any version; none for a text that is no vector.
     #[must_use]
@@ -113,23 +55,25 @@ impl Rating {
         let text = text.trim();
         // The crate takes a missing metric for the mildest: a cut vector would be a low severity.
         let vector: cvss::Cvss = text.parse().ok().filter(|_| is_complete(text))?;
-        let score = vector.score();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let tenths = (vector.score() * 10.0).round().clamp(0.0, 100.0) as u8;
+        let severity = Severity::from_tenths(u32::from(tenths));
         let (severity, source) = match vector {
-            cvss::Cvss::CvssV20(_) => (Severity::of_score(score).min(Severity::High), RatingSource::CvssV2),
-            cvss::Cvss::CvssV30(_) | cvss::Cvss::CvssV31(_) => (Severity::of_score(score), RatingSource::CvssV3),
-            cvss::Cvss::CvssV40(_) => (Severity::of_score(score), RatingSource::CvssV4),
+            // Best last: CVSS 2 had no critical, and its high begins at the same score.
+            cvss::Cvss::CvssV20(_) => (severity.max(Severity::High), RatingSource::CvssV2),
+            cvss::Cvss::CvssV30(_) | cvss::Cvss::CvssV31(_) => (severity, RatingSource::CvssV3),
+            cvss::Cvss::CvssV40(_) => (severity, RatingSource::CvssV4),
             // The crate's enum may grow: an unknown version is no rating.
             _ => return None,
         };
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        let tenths = (score * 10.0).round().clamp(0.0, 100.0) as u8;
         Some(Self { severity, source, score: Some(tenths), vector: Some(text.to_owned()) })
     }
 
     /// A rating by word.
     #[must_use]
     pub fn of_word(word: &str, source: RatingSource) -> Option<Self> {
-        let severity = Severity::of_word(word);
+        // Debian's tracker marks severities that it derived from NVD's with stars.
+        let severity = Severity::from_word(word.trim().trim_end_matches('*'));
         (severity != Severity::Unknown).then_some(Self { severity, source, score: None, vector: None })
     }
 
@@ -142,9 +86,9 @@ impl Rating {
         newest.or_else(|| ratings.iter().filter(old).max_by_key(|rating| rating.rank())).cloned()
     }
 
-    /// Worse ratings rank higher.
-    pub(super) fn rank(&self) -> (Severity, u8) {
-        (self.severity, self.score.unwrap_or(0))
+    /// Worse ratings rank higher, and any known one above an unknown one.
+    pub(super) fn rank(&self) -> (bool, Reverse<Severity>, u8) {
+        (self.severity != Severity::Unknown, Reverse(self.severity), self.score.unwrap_or(0))
     }
 }
 
@@ -173,10 +117,10 @@ mod tests {
             ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N", 75, Severity::High),      // CVE-2014-0160
             ("CVSS:3.0/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N", 61, Severity::Medium),    // CVE-2013-1937
             ("CVSS:3.1/AV:P/AC:H/PR:N/UI:N/S:U/C:N/I:L/A:N", 20, Severity::Low),
-            ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N", 0, Severity::Low),
+            ("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:N", 0, Severity::Negligible),
             ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:H/SI:H/SA:H", 100, Severity::Critical),
             ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N", 93, Severity::Critical),
-            ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N", 0, Severity::Low),
+            ("CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:N/VI:N/VA:N/SC:N/SI:N/SA:N", 0, Severity::Negligible),
             ("AV:N/AC:L/Au:N/C:C/I:C/A:C", 100, Severity::High), // CVE-2014-6271: critical did not exist
             ("AV:N/AC:L/Au:N/C:P/I:N/A:N", 50, Severity::Medium), // CVE-2014-0160
         ] {
@@ -232,15 +176,15 @@ mod tests {
     #[test]
     fn words_of_databases_are_severities() {
         for (word, expected) in [
-            ("MODERATE", Severity::Medium),
-            ("Important", Severity::High),
-            ("unimportant", Severity::Low),
-            ("medium**", Severity::Medium),
-            ("not yet assigned", Severity::Unknown),
-            ("untriaged", Severity::Unknown),
-            ("", Severity::Unknown),
+            ("MODERATE", Some(Severity::Medium)),
+            ("Important", Some(Severity::High)),
+            ("unimportant", Some(Severity::Negligible)),
+            ("medium**", Some(Severity::Medium)),
+            ("not yet assigned", None),
+            ("untriaged", None),
+            ("", None),
         ] {
-            assert_eq!(Severity::of_word(word), expected, "{word}");
+            assert_eq!(Rating::of_word(word, RatingSource::Database).map(|rating| rating.severity), expected, "{word}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Records as OSV's databases write them, against packages as images hold them.
 
 use sealgate_verifier::Timestamp;
+use sealgate_verifier::scan::Severity;
 use serde_json::{Value, json};
 
 use super::*;
@@ -68,7 +69,7 @@ fn a_debian_advisory_is_about_the_source_package_of_its_release() {
     assert_eq!(first.fixed, ["3.0.13-1~deb12u1"]);
     assert_eq!((first.rating.severity, &first.rating.source), (Severity::High, &RatingSource::Distribution));
     assert_eq!(first.fix_available, Some(at("2024-03-01T00:00:00Z")));
-    assert_eq!(report.findings.last().map(|finding| (finding.rating.severity, finding.fix_available)), Some((Severity::Low, None)));
+    assert_eq!(report.findings.last().map(|finding| (finding.rating.severity, finding.fix_available)), Some((Severity::Negligible, None)));
     assert_eq!(report.uncovered, []);
 
     let updated = [deb("libssl3", "3.0.13-1~deb12u1", "openssl")];
@@ -252,7 +253,7 @@ fn what_the_distribution_patches_itself_is_judged_by_its_own_advisories() {
     ]);
     let mut python = Package::new(PackageType::Pypi, "", "requests", "2.28.1");
     let distribution = deb("python3-requests", "2.28.1+dfsg-1", "requests");
-    assert_eq!(ids(&match_packages(&[python.clone(), distribution.clone()], Some(&debian_12()), &view, now())), ["PYSEC-1", "DSA-1"]);
+    assert_eq!(ids(&match_packages(&[python.clone(), distribution.clone()], Some(&debian_12()), &view, now())), ["DSA-1", "PYSEC-1"]);
     python.owner = Some("python3-requests".into());
     assert_eq!(ids(&match_packages(&[python, distribution], Some(&debian_12()), &view, now())), ["DSA-1"]);
 }
