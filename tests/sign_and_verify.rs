@@ -96,7 +96,7 @@ fn signatures_of_cosign_and_sealgate_live_side_by_side() {
 fn an_index_is_signed_and_verified_as_a_whole() {
     let (registry, index, keys) = (Registry::start(), Index::small(), OwnKeys::generate());
     registry.push_index("team/app", "1", &index);
-    let _ = sign(&keys.private(), &registry.reference("team/app:1")).expect_success();
+    let _ = sealgate(["sign", "--no-children", "--key"]).arg(keys.private()).arg(registry.reference("team/app:1")).run().expect_success();
     let reference = registry.reference(&format!("team/app@{}", index.digest()));
     let _ = cosign::verify(&keys.public(), Layout::Bundle, &reference).expect_success();
     let child = registry.reference(&format!("team/app@{}", index.images[0].digest()));

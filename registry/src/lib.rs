@@ -34,7 +34,7 @@ pub use client::{Client, ClientConfig, IDLE_TIMEOUT};
 pub use collect::{Lifetimes, Repositories, collect};
 pub use command_line::{client_for, endpoint_of, realms_of};
 pub use docker_config::credential_source;
-pub use document::Documents;
+pub use document::{Answer, Documents};
 pub use error::FetchError;
 pub use listing::{Referrers, TagPage};
 pub use manifest::{FetchedManifest, ManifestHead};

@@ -210,6 +210,21 @@ impl SigningKey {
         pem("PUBLIC KEY", &self.spki)
     }
 
+    /// The public key as DER SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// Bits of an RSA key's modulus; 0 of other keys.
+    #[must_use]
+    pub fn modulus_bits(&self) -> usize {
+        match &self.pair {
+            Pair::Rsa(pair) => pair.public().modulus_len() * 8,
+            Pair::P256(_) | Pair::P384(_) | Pair::Ed25519(_) => 0,
+        }
+    }
+
     /// SHA-256 of the DER SubjectPublicKeyInfo: what a policy calls the key's id.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {

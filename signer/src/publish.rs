@@ -1,13 +1,12 @@
 //! Publishes a bundle beside its image: an OCI 1.1 referrer, and the referrers tag schema where the registry has no referrers API
 //! (distribution-spec 1.1, "Pushing Manifests with Subject" and "Unavailable Referrers API").
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use ring::rand::{SecureRandom, SystemRandom};
 use sealgate_registry::{Client, FetchError};
 use sealgate_verifier::{Digest, ManifestReference, ReferenceError, Timestamp, limits, media_type};
 use serde_json::{Value, json};
+
+use crate::tag::{Written, update};
 
 /// The manifest that was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +19,22 @@ pub struct Subject {
     pub size: u64,
 }
 
+/// A Sigstore bundle to publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bundle {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Type of the predicate inside.
+    pub predicate_type: String,
+}
+
 /// Where the signature is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Digest of the referrer manifest.
+    /// Digest of the manifest that carries it.
     pub manifest: Digest,
-    /// The fallback tag that lists it, where the registry does not list referrers itself.
-    pub fallback_tag: Option<String>,
+    /// The tag that leads to it: the fallback tag, where the registry does not list referrers itself, or `.sig` or `.att`.
+    pub tag: Option<String>,
 }
 
 /// Why a signature was not published.
@@ -40,17 +48,15 @@ pub enum PublishError {
         /// Its answer.
         error: FetchError,
     },
-    /// The fallback tag holds something that must not be overwritten.
-    #[error(
-        "the tag {tag} holds no index of referrers ({problem}): the signature is pushed but not listed; move that tag away and sign again"
-    )]
-    NotAnIndex {
+    /// The tag holds something that must not be overwritten.
+    #[error("the tag {tag} holds no signatures ({problem}): move that tag away and sign again")]
+    Occupied {
         /// The tag.
         tag: String,
         /// Expected and found.
         problem: String,
     },
-    /// Other signers kept changing the fallback tag.
+    /// Other signers kept changing the tag.
     #[error("the tag {tag} kept changing while the signature was being listed in it, {attempts} times: sign again")]
     Contended {
         /// The tag.
@@ -63,11 +69,6 @@ pub enum PublishError {
     Reference(#[from] ReferenceError),
 }
 
-/// How often the fallback tag is read before giving up. Each round loses only to another writer in the same window.
-const FALLBACK_ATTEMPTS: usize = 20;
-/// How long after the write the listing is read once more: longer than another signer takes from reading to writing.
-const SETTLE: Duration = Duration::from_millis(250);
-
 /// The manifest of a referrer that carries one bundle, as cosign 3 writes it.
 struct Referrer {
     bytes: Bytes,
@@ -76,10 +77,11 @@ struct Referrer {
 }
 
 impl Referrer {
-    fn new(subject: &Subject, bundle: &[u8], now: Timestamp) -> Self {
+    fn new(subject: &Subject, bundle: &Bundle, now: Timestamp) -> Self {
+        let Bundle { bytes: bundle, predicate_type } = bundle;
         let annotations = json!({
             "dev.sigstore.bundle.content": "dsse-envelope",
-            "dev.sigstore.bundle.predicateType": media_type::COSIGN_SIGN_PREDICATE,
+            "dev.sigstore.bundle.predicateType": predicate_type,
             "org.opencontainers.image.created": now.to_string(),
         });
         let manifest = json!({
@@ -114,63 +116,31 @@ const EMPTY: &[u8] = b"{}";
 ///
 /// # Errors
 /// See [`PublishError`].
-pub async fn publish(client: &Client, path: &str, subject: &Subject, bundle: Vec<u8>, now: Timestamp) -> Result<Published, PublishError> {
+pub async fn publish(client: &Client, path: &str, subject: &Subject, bundle: Bundle, now: Timestamp) -> Result<Published, PublishError> {
     let referrer = Referrer::new(subject, &bundle, now);
+    let bundle = Bytes::from(bundle.bytes);
     let failed = |action| move |error| PublishError::Registry { action, error };
     client
         .push_blob(path, &Digest::sha256(EMPTY), Bytes::from_static(EMPTY))
         .await
         .map_err(failed("push the signature's empty configuration"))?;
-    client.push_blob(path, &Digest::sha256(&bundle), Bytes::from(bundle)).await.map_err(failed("push the signature"))?;
+    client.push_blob(path, &Digest::sha256(&bundle), bundle).await.map_err(failed("push the signature"))?;
     let listed = client
         .put_manifest(path, &ManifestReference::Digest(referrer.digest), media_type::OCI_MANIFEST, referrer.bytes.clone())
         .await
         .map_err(failed("push the signature's manifest"))?;
-    let fallback_tag = if listed { None } else { Some(list_in_fallback_tag(client, path, &subject.digest, &referrer).await?) };
-    Ok(Published { manifest: referrer.digest, fallback_tag })
-}
-
-/// Reads the index, adds the referrer, writes it, and reads it back until it stays listed. Registries have no conditional PUT: a signer
-/// that read before this one wrote, and writes after it, drops this one's entry. Reading back after [`SETTLE`] finds that.
-async fn list_in_fallback_tag(client: &Client, path: &str, subject: &Digest, referrer: &Referrer) -> Result<String, PublishError> {
-    let tag = subject.fallback_tag();
-    let reference = ManifestReference::Tag(tag.parse()?);
-    let mut settled = false;
-    for _ in 0..FALLBACK_ATTEMPTS {
-        let current = match client.get_manifest(path, &reference).await {
-            Ok(manifest) => Some(manifest.bytes),
-            Err(FetchError::NotFound) => None,
-            Err(error) => return Err(PublishError::Registry { action: "read the fallback tag", error }),
-        };
-        let index =
-            with_referrer(current.as_deref(), referrer).map_err(|problem| PublishError::NotAnIndex { tag: tag.clone(), problem })?;
-        match index {
-            None if settled => return Ok(tag),
-            None => {
-                tokio::time::sleep(SETTLE + jitter()).await;
-                settled = true;
-            }
-            Some(index) => {
-                client
-                    .put_manifest(path, &reference, media_type::OCI_INDEX, Bytes::from(index))
-                    .await
-                    .map_err(|error| PublishError::Registry { action: "write the fallback tag", error })?;
-                settled = false;
-            }
-        }
-    }
-    Err(PublishError::Contended { tag, attempts: FALLBACK_ATTEMPTS })
-}
-
-/// Up to 255 ms, so that signers that collided do not collide again.
-fn jitter() -> Duration {
-    let mut byte = [0];
-    let filled = SystemRandom::new().fill(&mut byte);
-    Duration::from_millis(if filled.is_ok() { u64::from(byte[0]) } else { 0 })
+    let tag = if listed {
+        None
+    } else {
+        let tag = subject.digest.fallback_tag();
+        update(client, path, &tag, |current| with_referrer(current, &referrer)).await?;
+        Some(tag)
+    };
+    Ok(Published { manifest: referrer.digest, tag })
 }
 
 /// The fallback index with `referrer` in it, or none when it lists it already. Entries and members that are there stay as they are.
-fn with_referrer(current: Option<&[u8]>, referrer: &Referrer) -> Result<Option<String>, String> {
+fn with_referrer(current: Option<&[u8]>, referrer: &Referrer) -> Result<Option<Written>, String> {
     let mut index = match current {
         None => json!({ "schemaVersion": 2, "mediaType": media_type::OCI_INDEX, "manifests": [] }),
         Some(bytes) => serde_json::from_slice(bytes).map_err(|_| "expected JSON".to_owned())?,
@@ -190,7 +160,7 @@ fn with_referrer(current: Option<&[u8]>, referrer: &Referrer) -> Result<Option<S
         return Err(format!("expected fewer than {} entries, found {}", limits::INDEX_CHILDREN, manifests.len()));
     }
     manifests.push(referrer.descriptor());
-    Ok(Some(index.to_string()))
+    Ok(Some(Written { media_type: media_type::OCI_INDEX, manifest: Bytes::from(index.to_string()), config: None }))
 }
 
 #[cfg(test)]
@@ -199,7 +169,8 @@ mod tests {
 
     fn referrer() -> Referrer {
         let subject = Subject { media_type: media_type::OCI_MANIFEST.to_owned(), digest: Digest::sha256(b"image"), size: 5 };
-        Referrer::new(&subject, b"bundle", Timestamp(1_795_478_399))
+        let bundle = Bundle { bytes: b"bundle".to_vec(), predicate_type: media_type::COSIGN_SIGN_PREDICATE.to_owned() };
+        Referrer::new(&subject, &bundle, Timestamp(1_795_478_399))
     }
 
     #[test]
@@ -221,11 +192,11 @@ mod tests {
         let current = json!({ "schemaVersion": 2, "manifests": [other.clone()], "annotations": { "k": "v" } }).to_string();
         let referrer = referrer();
         let written = with_referrer(Some(current.as_bytes()), &referrer).expect("an index").expect("changed");
-        let index: Value = serde_json::from_str(&written).expect("JSON");
+        let index: Value = serde_json::from_slice(&written.manifest).expect("JSON");
         assert_eq!(index["manifests"][0], other);
         assert_eq!(index["manifests"][1]["artifactType"], media_type::BUNDLE_V03);
         assert_eq!(index["annotations"]["k"], "v");
-        assert_eq!(with_referrer(Some(written.as_bytes()), &referrer), Ok(None), "listed once only");
+        assert_eq!(with_referrer(Some(&written.manifest), &referrer), Ok(None), "listed once only");
     }
 
     #[test]

@@ -1,80 +1,94 @@
-//! A signature over an image's digest, as `cosign sign` 3 writes it: an in-toto Statement v1 in a DSSE envelope in a Sigstore
-//! bundle v0.3, without a transparency log entry.
+//! Why nothing was signed; and the plainest signature: by a key, without anything that vouches for its time.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use sealgate_verifier::sigstore::VerifyError;
 use sealgate_verifier::{Digest, media_type};
 use serde_json::json;
 
 use crate::key::SigningKey;
+use crate::service::ServiceError;
+use crate::sigstore::SigningConfigError;
+use crate::statement::Statement;
 
-/// Why nothing was signed.
+/// Why nothing was signed. No variant's text holds a key or a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// The system has no random bytes.
     #[error("the system gave no random bytes")]
     Random,
+    /// A key could not be made.
+    #[error("no key could be made for this signature")]
+    Key,
+    /// A service of the Sigstore instance.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The signing config has no service for it.
+    #[error(transparent)]
+    SigningConfig(#[from] SigningConfigError),
+    /// The certificate that was issued is not one that verifiers would believe.
+    #[error("the certificate that was issued does not verify against the trust root: {0}")]
+    Certificate(VerifyError),
+    /// The certificate is for another key.
+    #[error("the certificate that was issued is for another key than the one that asked for it")]
+    CertificateKey,
+    /// What was signed is not what verifiers would believe: nothing is published.
+    #[error("the signature does not verify against the trust root, so it is not published: {0}")]
+    Unverified(VerifyError),
+    /// As above, without a trust root.
+    #[error("the signature does not verify by its own key, so it is not published")]
+    Wrong,
+    /// A log that gives no time, and nobody else to give one.
+    #[error("the transparency log (Rekor v2) gives no time, and the signing config names no timestamp authority (`tsaUrls`) for it")]
+    NoTime,
+    /// A key whose signatures such a log does not take.
+    #[error("the transparency log takes no signature of this kind of key: use ECDSA P-256 or P-384, or RSA of 2048, 3072 or 4096 bits")]
+    NotLogged,
+    /// The older layout needs the log's promise.
+    #[error("the log's answer has no inclusion promise, which the older signature format needs: use --signature-format bundle")]
+    NoPromise,
 }
 
-/// Signs `digest` and returns the bundle's bytes.
+impl SignError {
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Service(error) => error.may_pass(),
+            Self::Random
+            | Self::Key
+            | Self::SigningConfig(_)
+            | Self::Certificate(_)
+            | Self::CertificateKey
+            | Self::Unverified(_)
+            | Self::Wrong
+            | Self::NoTime
+            | Self::NotLogged
+            | Self::NoPromise => false,
+        }
+    }
+}
+
+/// Signs `digest` as `cosign sign` 3 does, without a transparency log entry, and returns the bundle's bytes.
 ///
 /// # Errors
 /// [`SignError::Random`].
 pub fn sign_image(key: &SigningKey, digest: &Digest) -> Result<Vec<u8>, SignError> {
-    let payload = statement(digest);
-    let signature = key.sign(&pre_authentication_encoding(media_type::IN_TOTO, payload.as_bytes()))?;
+    let statement = Statement::signature(digest);
+    let signature = key.sign(&statement.pre_authentication_encoding())?;
     // protobuf-specs sigstore_bundle.proto, in the JSON form that cosign writes.
     let bundle = json!({
         "mediaType": media_type::BUNDLE_V03,
         "verificationMaterial": { "publicKey": { "hint": key.hint() } },
-        "dsseEnvelope": {
-            "payload": STANDARD.encode(&payload),
-            "payloadType": media_type::IN_TOTO,
-            "signatures": [{ "sig": STANDARD.encode(signature) }],
-        },
+        "dsseEnvelope": statement.envelope(&signature),
     });
     Ok(bundle.to_string().into_bytes())
 }
 
-/// in-toto Statement v1 with cosign's predicate. Written out by hand: the digest is the only part that varies, and its text needs
-/// no escaping.
-fn statement(digest: &Digest) -> String {
-    format!(
-        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{{"digest":{{"{}":"{}"}},"annotations":{{}}}}],"predicateType":"{}","predicate":{{}}}}"#,
-        digest.algorithm().name(),
-        digest.hex(),
-        media_type::COSIGN_SIGN_PREDICATE,
-    )
-}
-
-/// PAE (DSSE v1 protocol.md): `DSSEv1 LEN(type) type LEN(body) body`.
-fn pre_authentication_encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let mut encoded = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
-    encoded.extend_from_slice(payload);
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
-
-    /// What cosign 3.1 signed for this digest: `jq -r .dsseEnvelope.payload | base64 -d` of its bundle.
-    const BY_COSIGN: &str = r#"{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"af2d884e7f2819bb455951de3496dff83c3c00c9870df93884bcc4f294d12963"},"annotations":{}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}"#;
-
-    #[test]
-    fn the_statement_is_byte_for_byte_what_cosign_signs() {
-        let digest = "sha256:af2d884e7f2819bb455951de3496dff83c3c00c9870df93884bcc4f294d12963".parse().expect("a digest");
-        assert_eq!(statement(&digest), BY_COSIGN);
-    }
-
-    #[test]
-    fn the_encoding_is_that_of_the_dsse_specification() {
-        // DSSE protocol.md, "Test Vectors".
-        assert_eq!(
-            pre_authentication_encoding("http://example.com/HelloWorld", b"hello world"),
-            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
-        );
-    }
 
     #[test]
     fn the_bundle_has_cosigns_members_and_no_secret() {

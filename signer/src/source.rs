@@ -1,4 +1,4 @@
-//! Where a signing key is read from: a file, or an environment variable as `env://VARIABLE`.
+//! Where a signing key is read from: a file, an environment variable as `env://VARIABLE`, or standard input as `-`.
 
 use std::fmt;
 use std::io::Read;
@@ -16,16 +16,51 @@ pub enum KeySource {
     File(PathBuf),
     /// An environment variable, by name.
     Environment(String),
+    /// Standard input, to its end.
+    Stdin,
 }
+
+/// Places that cosign knows and this version does not, as cosign writes them.
+const NOT_YET: [(&str, &str, &str); 7] = [
+    ("pkcs11:", "a PKCS #11 token", ""),
+    ("awskms://", "AWS KMS", ""),
+    ("gcpkms://", "Google Cloud KMS", ""),
+    ("azurekms://", "Azure Key Vault", ""),
+    ("hashivault://", "HashiCorp Vault", ""),
+    (
+        "k8s://",
+        "a Kubernetes secret",
+        "; of a secret: `kubectl get secret NAME -o jsonpath='{.data.cosign\\.key}' | base64 -d | sealgate sign --key - …`",
+    ),
+    ("gitlab://", "a GitLab variable", "; in a GitLab job the variable itself: --key env://COSIGN_PRIVATE_KEY"),
+];
 
 /// Why a key cannot be had from where it was said to be.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySourceError {
     /// A place that cosign knows and this version does not.
-    #[error("keys from {scheme} are not supported yet: name a file, or env://VARIABLE")]
+    #[error(
+        "keys from {place} ({scheme}) are not supported yet: sign with `cosign sign --key {scheme}…`, which Sealgate verifies, or keylessly, or name a file, env://VARIABLE or - (standard input){mend}"
+    )]
     NotSupportedYet {
         /// The scheme, for example `awskms://`.
+        scheme: &'static str,
+        /// What it is.
+        place: &'static str,
+        /// What else helps there.
+        mend: &'static str,
+    },
+    /// A scheme that nobody knows.
+    #[error("unknown place {scheme}: name a file, env://VARIABLE or - (standard input)")]
+    Unknown {
+        /// The scheme.
         scheme: String,
+    },
+    /// Standard input cannot be read.
+    #[error("cannot read the key from standard input: {error}")]
+    Stdin {
+        /// What the system said.
+        error: std::io::Error,
     },
     /// `env://` without a name that an environment variable can have.
     #[error("not the name of an environment variable: expected env://VARIABLE with letters, digits and _")]
@@ -66,18 +101,22 @@ impl KeySource {
             }
             Self::File(file) => {
                 let failed = |error| KeySourceError::File { file: file.clone(), error };
-                let opened = std::fs::File::open(file).map_err(failed)?;
-                // The whole buffer at once: growing it would leave copies of the key in freed memory.
-                let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES + 1));
-                opened.take(KEY_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-                if bytes.len() > KEY_FILE_BYTES {
-                    return Err(KeySourceError::TooLarge);
-                }
-                let text = std::str::from_utf8(&bytes).map_err(|_| KeySourceError::NotText)?;
-                Ok(Zeroizing::new(text.to_owned()))
+                read(std::fs::File::open(file).map_err(failed)?, failed)
             }
+            Self::Stdin => read(std::io::stdin().lock(), |error| KeySourceError::Stdin { error }),
         }
     }
+}
+
+fn read(from: impl Read, failed: impl Fn(std::io::Error) -> KeySourceError) -> Result<Zeroizing<String>, KeySourceError> {
+    // The whole buffer at once: growing it would leave copies of the key in freed memory.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES + 1));
+    from.take(KEY_FILE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > KEY_FILE_BYTES {
+        return Err(KeySourceError::TooLarge);
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| KeySourceError::NotText)?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 impl FromStr for KeySource {
@@ -93,13 +132,13 @@ impl FromStr for KeySource {
             };
         }
         if text == "-" {
-            return Err(KeySourceError::NotSupportedYet { scheme: "standard input".to_owned() });
+            return Ok(Self::Stdin);
         }
-        let scheme = text.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
-        // PKCS #11 URIs (RFC 7512) have no authority.
-        let scheme = scheme.or_else(|| text.starts_with("pkcs11:").then(|| "pkcs11:".to_owned()));
-        match scheme {
-            Some(scheme) => Err(KeySourceError::NotSupportedYet { scheme }),
+        if let Some((scheme, place, mend)) = NOT_YET.iter().find(|(scheme, ..)| text.starts_with(scheme)) {
+            return Err(KeySourceError::NotSupportedYet { scheme, place, mend });
+        }
+        match text.split_once("://") {
+            Some((scheme, _)) => Err(KeySourceError::Unknown { scheme: format!("{scheme:.40}://") }),
             None => Ok(Self::File(PathBuf::from(text))),
         }
     }
@@ -110,6 +149,7 @@ impl fmt::Display for KeySource {
         match self {
             Self::File(file) => file.display().fmt(f),
             Self::Environment(name) => write!(f, "env://{name}"),
+            Self::Stdin => f.write_str("standard input"),
         }
     }
 }
@@ -122,10 +162,12 @@ mod tests {
     fn places_are_told_apart() {
         assert_eq!("keys/ci.key".parse::<KeySource>().ok(), Some(KeySource::File("keys/ci.key".into())));
         assert_eq!("env://KEY_1".parse::<KeySource>().ok(), Some(KeySource::Environment("KEY_1".into())));
-        for scheme in ["awskms://x", "gcpkms://x", "azurekms://x", "hashivault://x", "k8s://ns/key", "pkcs11:slot-id=1", "-"] {
-            let error = scheme.parse::<KeySource>().expect_err(scheme).to_string();
-            assert!(error.contains("not supported yet"), "{error}");
+        assert_eq!("-".parse::<KeySource>().ok(), Some(KeySource::Stdin));
+        for text in ["awskms://x", "gcpkms://x", "azurekms://x", "hashivault://x", "k8s://ns/key", "pkcs11:slot-id=1", "gitlab://1"] {
+            let error = text.parse::<KeySource>().expect_err(text).to_string();
+            assert!(error.contains("not supported yet: sign with `cosign sign --key "), "{error}");
         }
+        assert!(matches!("ftp://x".parse::<KeySource>(), Err(KeySourceError::Unknown { .. })));
         for bad in ["env://", "env://a=b", "env://a b"] {
             assert!(matches!(bad.parse::<KeySource>(), Err(KeySourceError::VariableName)), "{bad}");
         }

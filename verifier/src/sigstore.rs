@@ -76,6 +76,21 @@ pub fn verify_certificate(bundle: &[u8], artifact: Artifact<'_>, root: &TrustRoo
     keyless(&Material::parse(bundle)?, &Signed::of(&parsed, artifact)?, artifact, root)
 }
 
+/// Whose certificate this is, once it is known to come from an authority of `root` that counts at `at` and to have been shown to a CT
+/// log: what a signer asks before it signs with a certificate that was just issued. `chain`: the certificate first, then intermediates.
+///
+/// # Errors
+/// The first step that failed.
+pub fn verify_issued(chain: &[Vec<u8>], root: &TrustRoot, at: Timestamp) -> Result<CertificateIdentity, VerifyError> {
+    let (leaf, intermediates) = chain.split_first().ok_or(VerifyError::Shape { expected: "a signing certificate" })?;
+    let certificate = SigningCertificate::parse(leaf)?;
+    let issuer = self::chain(&certificate, intermediates, at, root)?;
+    if root.lists_ct_logs {
+        sct::verify(&certificate.parsed.tbs_certificate, &issuer, &root.ct_logs)?;
+    }
+    Ok(certificate.identity(at))
+}
+
 /// Verifies a bundle whose key both sides know, with its log entries and timestamps: what a policy asks for with
 /// `log: required`. At least one log entry.
 ///
@@ -192,7 +207,12 @@ fn logged(
 fn times(material: &Material, signed: &Signed<'_>, root: &TrustRoot) -> Result<Vec<Timestamp>, VerifyError> {
     let mut times = Vec::new();
     for token in &material.timestamps {
-        times.push(timestamp::verify(token, signed.signature(), &root.timestamp_authorities)?);
+        let time = timestamp::verify(token, signed.signature(), &root.timestamp_authorities);
+        times.push(match (time, signed.raw()) {
+            // cosign has the envelope of an `.att` layer stamped, which holds the signature (pkg/cosign, VerifyRFC3161Timestamp).
+            (Err(TimestampError::Imprint), Some(envelope)) => timestamp::verify(token, envelope, &root.timestamp_authorities)?,
+            (time, _) => time?,
+        });
     }
     for entry in &material.entries {
         times.extend(entry.promised_time(root)?);

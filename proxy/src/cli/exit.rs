@@ -67,6 +67,12 @@ impl Failure {
         Self { exit, message: String::new() }
     }
 
+    /// Itself, with what it is about in front.
+    #[must_use]
+    pub fn about(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// What a registry's failure means to a command.
     #[must_use]
     pub fn fetch(what: &str, error: &FetchError) -> Self {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use sealgate_registry::{Client, FetchError, FetchedManifest, endpoint_of};
-use sealgate_verifier::{Manifest, Reference, Repository};
+use sealgate_verifier::{Reference, Repository};
 
 use super::USER_AGENT;
 use super::exit::{Exit, Failure};
@@ -80,16 +80,6 @@ impl Image {
     #[must_use]
     pub fn pinned(&self) -> String {
         format!("{}@{}", self.reference.repository, self.manifest.digest)
-    }
-
-    /// The manifest's media type, checked against its bytes.
-    ///
-    /// # Errors
-    /// When the bytes are no manifest with one meaning.
-    pub fn media_type(&self) -> Result<String, Failure> {
-        Manifest::parse(&self.manifest.bytes, self.manifest.media_type.as_deref())
-            .map(|manifest| manifest.media_type().to_owned())
-            .map_err(|error| Failure::error(format!("{} is no image: {error}", self.pinned())))
     }
 }
 

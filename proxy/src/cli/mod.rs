@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use sealgate_verifier::Timestamp;
 
 pub mod advisories;
+pub mod attest;
 pub mod completion;
 pub mod config_check;
 pub mod config_file;
@@ -27,6 +28,7 @@ pub mod progress;
 pub mod serve;
 pub mod sign;
 pub mod signer;
+pub mod signing;
 pub mod token;
 pub mod verify;
 pub mod verify_attestation;
@@ -80,6 +82,8 @@ pub enum Command {
     VerifyAttestation(verify_attestation::VerifyAttestationArgs),
     /// Sign images by digest and publish the signatures beside them.
     Sign(sign::SignArgs),
+    /// Attest something of images, and publish the attestations beside them.
+    Attest(attest::AttestArgs),
     /// Generate a key pair that cosign reads too.
     GenerateKeyPair(generate_key_pair::GenerateKeyPairArgs),
     /// Work with the configuration.
@@ -149,6 +153,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::VerifyAttestation(args) => verify_attestation::run(args),
         Command::VerifyBundle(args) => verify_bundle::run(args),
         Command::Sign(args) => sign::run(args),
+        Command::Attest(args) => attest::run(args),
         Command::GenerateKeyPair(args) => generate_key_pair::run(args),
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args),
         Command::Policy(PolicyCommand::Schema(args)) => policy_schema::run(args),
@@ -201,6 +206,7 @@ mod tests {
             "verify",
             "verify-attestation",
             "sign",
+            "attest",
             "generate-key-pair",
             "config",
             "policy",

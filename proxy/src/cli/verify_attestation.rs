@@ -64,10 +64,7 @@ pub struct VerifyAttestationArgs {
 /// When it is not verified, or the predicate cannot be written.
 pub fn run(args: VerifyAttestationArgs) -> Result<(), Failure> {
     super::image::parse(&args.image)?;
-    let kind = AttestationType::parse(&args.kind).ok_or_else(|| {
-        let names: Vec<&str> = AttestationType::short_names().collect();
-        Failure::new(Exit::Usage, format!("--type {}: expected one of {}, or a URI", args.kind, names.join(", ")))
-    })?;
+    let kind = kind(&args.kind)?;
     let conditions: Vec<Condition> = args.conditions.iter().map(|text| condition(text)).collect::<Result<_, _>>()?;
     let wanted = kind.clone();
     let policy = args.signer.policy(|by| Requirement::Attested(Attested { kind: wanted, by, conditions, max_age: None }))?;
@@ -93,6 +90,14 @@ pub fn run(args: VerifyAttestationArgs) -> Result<(), Failure> {
     })
 }
 
+/// Reads `--type`.
+pub(super) fn kind(text: &str) -> Result<AttestationType, Failure> {
+    AttestationType::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = AttestationType::short_names().collect();
+        Failure::new(Exit::Usage, format!("--type {text}: expected one of {}, or a URI", names.join(", ")))
+    })
+}
+
 fn condition(text: &str) -> Result<Condition, Failure> {
     let parsed = text.split_once('=').and_then(|(pointer, value)| Some((Pointer::parse(pointer)?, TextMatcher::parse(value))));
     let (pointer, expected) = parsed.ok_or_else(|| {
@@ -101,7 +106,8 @@ fn condition(text: &str) -> Result<Condition, Failure> {
     Ok(Condition { pointer, expected })
 }
 
-/// The predicate of the newest attestation that was verified: of the very bytes whose signature holds, told by their digest.
+/// The predicate of the newest attestation that was verified: of the very bytes whose signature holds, told by their digest. The same
+/// predicate may be stored in several layouts.
 fn predicate(judged: &Judged, kind: &AttestationType) -> Result<String, Failure> {
     let mut verified: Vec<(Option<Timestamp>, Digest)> = Vec::new();
     for finding in judged.verdict.findings() {
@@ -112,14 +118,20 @@ fn predicate(judged: &Judged, kind: &AttestationType) -> Result<String, Failure>
             verified.push((*at, layer));
         }
     }
-    verified.sort();
-    verified.dedup();
-    let (newest, layer) = verified.last().copied().ok_or_else(|| Failure::error("no attestation was verified"))?;
-    if verified.iter().filter(|(at, _)| *at == newest).count() > 1 {
-        return Err(Failure::error("several attestations of the type hold, and nothing says which is the newest: no predicate is written"));
+    let newest = verified.iter().map(|(at, _)| *at).max().ok_or_else(|| Failure::error("no attestation was verified"))?;
+    let mut predicates = Vec::new();
+    for (_, layer) in verified.iter().filter(|(at, _)| *at == newest) {
+        let bytes = judged.attachments.iter().flat_map(|attachment| &attachment.layers).find(|bytes| layer.matches(bytes));
+        predicates.push(bytes.and_then(|bytes| read(bytes)).ok_or_else(|| Failure::error("the attestation has no predicate"))?);
     }
-    let bytes = judged.attachments.iter().flat_map(|attachment| &attachment.layers).find(|bytes| layer.matches(bytes));
-    bytes.and_then(|bytes| read(bytes)).ok_or_else(|| Failure::error("the attestation has no predicate"))
+    predicates.sort();
+    predicates.dedup();
+    match (predicates.pop(), predicates.is_empty()) {
+        (Some(predicate), true) => Ok(predicate),
+        (Some(_) | None, _) => {
+            Err(Failure::error("several attestations of the type hold, and nothing says which is the newest: no predicate is written"))
+        }
+    }
 }
 
 fn read(layer: &[u8]) -> Option<String> {

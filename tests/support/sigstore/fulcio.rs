@@ -1,7 +1,8 @@
 //! A certificate authority like Fulcio, with a CT log of its own.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData, SanType,
 };
 use time::OffsetDateTime;
 
@@ -86,7 +87,7 @@ impl Fulcio {
 
     /// A certificate for `key` (DER), valid for ten minutes around `at`, with an SCT by `ct_log` where there is one.
     #[must_use]
-    pub fn issue(&self, identity: &Identity, key: &KeyPair, at: i64, ct_log: Option<&Key>) -> Vec<u8> {
+    pub fn issue(&self, identity: &Identity, key: &impl PublicKeyData, at: i64, ct_log: Option<&Key>) -> Vec<u8> {
         let params = leaf(identity, at);
         let precertificate = params.clone().signed_by(key, &self.issuer).expect("a certificate").der().to_vec();
         let Some(ct_log) = ct_log else {

@@ -13,6 +13,8 @@ pub mod key;
 pub mod record;
 pub mod rekor;
 pub mod rekor2;
+pub mod requests;
+pub mod server;
 pub mod tsa;
 
 pub use fulcio::{Fulcio, Identity};
@@ -20,6 +22,7 @@ pub use key::Key;
 pub use record::Record;
 pub use rekor::Rekor;
 pub use rekor2::Rekor2;
+pub use server::{Server, Trouble};
 pub use tsa::Tsa;
 
 use record::{Signed, Signer};

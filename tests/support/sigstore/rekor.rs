@@ -122,6 +122,30 @@ impl Entry {
         entry
     }
 
+    /// As Rekor v1 answers with it (sigstore/rekor, openapi.yaml): hashes in hex, numbers as numbers.
+    #[must_use]
+    pub fn answered(&self) -> Value {
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let unbase64 = |value: &Value| hex(&STANDARD.decode(value.as_str().expect("a text")).expect("base64"));
+        let (at, promise) = self.promise.as_ref().expect("a Rekor v1 log promises");
+        let proof = json!({
+            "checkpoint": self.proof["checkpoint"]["envelope"],
+            "hashes": self.proof["hashes"].as_array().expect("a list").iter().map(unbase64).collect::<Vec<_>>(),
+            "logIndex": Tree::INDEX,
+            "rootHash": unbase64(&self.proof["rootHash"]),
+            "treeSize": Tree::SIZE,
+        });
+        let verification = json!({ "inclusionProof": proof, "signedEntryTimestamp": STANDARD.encode(promise) });
+        let uuid = format!("{:016x}{}", 42, hex(&leaf(&self.body)));
+        json!({ uuid: {
+            "body": STANDARD.encode(&self.body),
+            "integratedTime": at,
+            "logID": hex(&self.log_id),
+            "logIndex": self.index,
+            "verification": verification,
+        } })
+    }
+
     /// As cosign's annotation `dev.sigstore.cosign/bundle` holds it; there is none for an entry of a Rekor v2 log.
     #[must_use]
     pub fn annotation(&self) -> Option<String> {

@@ -57,6 +57,29 @@ impl Tsa {
     #[must_use]
     pub fn stamp(&self, message: &[u8], at: i64) -> Vec<u8> {
         let algorithm = der::sequence(&[&der::oid(&OID_SHA256)]);
+        self.stamp_imprint(&der::sequence(&[&algorithm, &der::octets(&sha256(message))]), &[], at)
+    }
+
+    /// The TimeStampResp for a TimeStampReq (RFC 3161, section 2.4) at `at`; none for bytes that are no request.
+    #[must_use]
+    pub fn answer(&self, request: &[u8], at: i64) -> Option<Vec<u8>> {
+        if request.len() < 16 || request.len() > 256 || request[0] != 0x30 {
+            return None;
+        }
+        let (mut rest, _) = der::first(request);
+        let mut values = Vec::new();
+        while rest.len() > 2 {
+            let (_, whole) = der::first(rest);
+            values.push(whole);
+            rest = &rest[whole.len()..];
+        }
+        let [version, imprint, others @ ..] = &*values else { return None };
+        let nonce = others.iter().find(|value| value[0] == 2).copied().unwrap_or_default();
+        (*version == der::integer(1)).then(|| self.stamp_imprint(imprint, nonce, at))
+    }
+
+    fn stamp_imprint(&self, imprint: &[u8], nonce: &[u8], at: i64) -> Vec<u8> {
+        let algorithm = der::sequence(&[&der::oid(&OID_SHA256)]);
         let time = OffsetDateTime::from_unix_timestamp(at).expect("a time");
         let (date, clock) = (time.date(), time.time());
         let time = format!(
@@ -68,9 +91,8 @@ impl Tsa {
             clock.minute(),
             clock.second()
         );
-        let imprint = der::sequence(&[&algorithm, &der::octets(&sha256(message))]);
         let policy = der::oid(&[1, 3, 6, 1, 4, 1, 57264, 2]);
-        let info = der::sequence(&[&der::integer(1), &policy, &imprint, &der::integer(5), &der::tlv(24, time.as_bytes())]);
+        let info = der::sequence(&[&der::integer(1), &policy, imprint, &der::integer(5), &der::tlv(24, time.as_bytes()), nonce]);
         let attribute = |arcs: &[u64], value: &[u8]| der::sequence(&[&der::oid(arcs), &der::set(&[value])]);
         let certificate = der::sequence(&[&der::sequence(&[&der::sequence(&[&der::octets(&sha256(&self.chain[0]))])])]);
         let attributes = der::set(&[

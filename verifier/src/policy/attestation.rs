@@ -72,6 +72,12 @@ impl AttestationType {
         SHORT.iter().map(|(name, ..)| *name)
     }
 
+    /// The predicate type that a new attestation of this type gets: of several the newest.
+    #[must_use]
+    pub fn predicate_type(&self) -> &str {
+        self.exact.last().copied().unwrap_or(&self.written)
+    }
+
     /// Whether a statement with this predicate type counts.
     #[must_use]
     pub fn matches(&self, predicate_type: &str) -> bool {
@@ -173,6 +179,7 @@ mod tests {
         ] {
             let kind = AttestationType::parse(kind).expect(kind);
             assert!(kind.matches(yes) && !kind.matches(no), "{kind}");
+            assert!(kind.matches(kind.predicate_type()), "{kind}");
         }
         for bad in ["", "slsa", "https:", ":x", "a b:c", "https://sigstore.dev/cosign/sign/v1"] {
             assert!(AttestationType::parse(bad).is_none(), "{bad}");

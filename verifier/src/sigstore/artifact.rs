@@ -72,6 +72,14 @@ impl<'a> Signed<'a> {
         }
     }
 
+    /// The envelope's own bytes, where they are at hand.
+    pub(super) fn raw(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Dsse { raw, .. } => *raw,
+            Self::Message { .. } => None,
+        }
+    }
+
     /// Digest of what is signed, as a `hashedrekord` entry has it: of the message, or of the pre-authentication encoding.
     pub(super) fn digest(&self, algorithm: &'static Algorithm) -> Option<Vec<u8>> {
         match self {
