@@ -167,3 +167,63 @@ fn nothing_but_evidence_is_pushed_to_an_upstreams_name() {
     // A blob that somebody uploaded is no layer of the upstream's images.
     assert!(matches!(stranger(&gate).get(&format!("blobs/{}", other.layers[0].digest)).status, 403 | 404));
 }
+
+#[test]
+fn an_official_image_is_admitted_by_a_signature_kept_here_and_refused_when_that_is_deleted() {
+    // Issue 4, "Proven" 3: Docker Hub's official images take no signature of ours, and have names without a registry.
+    let (hub, keys) = (Registry::start(), KeyPair::generate());
+    let policy = "version: 1\nsigners: { security: { key: security.pub } }\nrules:\n  - images: [\"docker.io/library/*\"]\n    \
+                  require: [ { signed-by: { any: [security] } } ]\n";
+    let settings = format!("{{ default: true, upstream: {}, deletes: allowed }}", hub.url());
+    let setup = Setup::new().registry("docker.io", &settings).registry(HOSTED, "{ hosted: true }").policy(policy);
+    let setup = setup.file("security.pub", &keys.public_pem());
+    let mut gate = with_users(setup).start();
+    let login = login(gate.address(), SIGNER);
+    for (name, layout) in [("nginx", None), ("redis", Some("--new-bundle-format=true")), ("mysql", Some("--new-bundle-format=false"))] {
+        let image = Image::small();
+        hub.push(&format!("library/{name}"), "1", &image);
+        let full = format!("{}/docker.io/library/{name}@{}", gate.address(), image.digest());
+        let names = [format!("{}/{name}:1", gate.address()), format!("{}/library/{name}:1", gate.address()), full.clone()];
+        let refused = |gate: &Gate| {
+            for client in Client::ALL {
+                let text = client.pull(&names[0]).expect_refusal();
+                assert!(text.contains("DENIED by policy rule docker.io/library/*"), "{client:?}: {text}");
+            }
+            // What containerd asks a mirror.
+            let mirrored = Pusher::new(gate.address(), &format!("library/{name}"));
+            assert_eq!(mirrored.get("manifests/1?ns=docker.io").status, 403);
+        };
+        refused(&gate);
+        let sign = match layout {
+            None => sealgate(["sign", "--yes", "--key"]).arg(keys.private()),
+            Some(layout) => {
+                let offline = ["--yes", "--use-signing-config=false", "--tlog-upload=false", layout];
+                cosign().arg("sign").arg("--key").arg(keys.private()).args(offline)
+            }
+        };
+        let _ = sign.arg(&full).env("DOCKER_CONFIG", login.path()).run().expect_success();
+        for client in Client::ALL {
+            for name in &names {
+                assert_eq!(client.pull(name).expect_digest(), image.digest(), "{client:?} {name}");
+            }
+        }
+        gate.restart();
+        let puller = Pusher::new(gate.address(), &format!("docker.io/library/{name}"));
+        assert_eq!(puller.get("manifests/1").expect(200).body, image.manifest.bytes);
+        let signer = puller.clone().login(SIGNER, PASSWORD);
+        // A referrer by its digest, cosign's older layout by its tag.
+        let signatures = match puller.referrers(image.digest()) {
+            listed if listed.is_empty() => vec![format!("{}.sig", image.digest().replace(':', "-"))],
+            listed => listed,
+        };
+        assert_eq!(signatures.len(), 1, "{signatures:?}");
+        for signature in signatures {
+            let _ = signer.delete(&format!("manifests/{signature}")).expect(202);
+        }
+        refused(&gate);
+        gate.restart();
+        refused(&gate);
+    }
+    let written = ["PUT", "POST", "PATCH", "DELETE"].map(|method| hub.count(method, "/manifests/sha256") + hub.count(method, ".sig"));
+    assert_eq!(written, [0; 4], "nothing but what the test itself pushed was written upstream");
+}

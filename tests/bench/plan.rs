@@ -48,7 +48,7 @@ impl Plan {
         clients: 16,
         stalled: 300,
         images: 100_000,
-        push_rounds: 5,
+        push_rounds: 3,
         manifests: 1_000,
     };
     /// The run whose counts mean something.

@@ -60,6 +60,12 @@ impl Pusher {
         self
     }
 
+    /// The gate's address.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same client in another repository.
     #[must_use]
     pub fn at(&self, name: &str) -> Self {

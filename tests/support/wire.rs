@@ -103,6 +103,16 @@ impl Request {
         }
     }
 
+    /// Sends its head with this length of a body, and as much of that; the rest may follow on the connection, or never.
+    #[must_use]
+    pub fn send_part(&self, address: SocketAddr, length: usize, begun: &[u8]) -> TcpStream {
+        let head = self.head(&address.to_string()).replace("Content-Length: 0", &format!("Content-Length: {length}"));
+        assert!(head.contains(&format!("Content-Length: {length}")), "{head}");
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(begun)).expect("a part of a request");
+        stream
+    }
+
     /// As [`Request::send`], for servers that may not answer.
     ///
     /// # Errors
