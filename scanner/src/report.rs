@@ -1,6 +1,6 @@
 //! What a walk found out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sealgate_verifier::{Descriptor, Digest};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::Configuration;
 use crate::limits::PACKAGES;
 use crate::package::Package;
-use crate::packages::Source;
+use crate::packages::{Source, file_key};
 use crate::problem::Problem;
 use crate::release::Release;
 use crate::secrets::{Place, Secret};
@@ -41,6 +41,9 @@ pub struct Report {
     pub base: Option<String>,
     /// Credentials, in any layer and in the configuration.
     pub secrets: Vec<Secret>,
+    /// Credentials in programs and data that packages of the distribution brought: keys for self-tests, examples. Everybody has
+    /// them, so they are nobody's secret.
+    pub published: Vec<Secret>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerReport>,
     /// What could not be read.
@@ -159,6 +162,8 @@ impl LayerReport {
     }
 }
 
+/// Where packages bring what nobody changes; configuration and data lie elsewhere.
+const PUBLISHED: [&str; 4] = ["usr/", "lib", "bin/", "sbin/"];
 /// Where distributions keep their package database. A link in its place must lead to one that was read.
 const DATABASES: [&str; 5] = [
     "var/lib/dpkg/status",
@@ -206,6 +211,7 @@ impl Report {
         }
         report.check_databases(&tree);
         report.note_deleted(&tree);
+        report.set_apart_published(&tree);
         if report.packages.len() > PACKAGES {
             let problem = Problem::limit("packages of the image", report.packages.len(), PACKAGES);
             report.gaps.push(Gap { layer: None, problem });
@@ -237,6 +243,15 @@ impl Report {
         }
         self.secrets.sort();
         self.secrets.dedup();
+    }
+
+    fn set_apart_published(&mut self, tree: &Tree<Learned>) {
+        let files: HashSet<u64> = tree.files().flat_map(|learned| learned.files.iter().copied()).collect();
+        let is_published = |secret: &Secret| match &secret.place {
+            Place::File { path, .. } => PUBLISHED.iter().any(|folder| path.starts_with(folder)) && files.contains(&file_key(path)),
+            Place::Environment { .. } | Place::History { .. } | Place::Label { .. } | Place::Command => false,
+        };
+        (self.published, self.secrets) = std::mem::take(&mut self.secrets).into_iter().partition(is_published);
     }
 
     fn check_databases(&mut self, tree: &Tree<Learned>) {
@@ -288,11 +303,7 @@ fn release(tree: &Tree<Learned>) -> Option<Release> {
 
 /// Which distribution package brought which file; paths as they are after the image's own links.
 fn owners(tree: &Tree<Learned>) -> BTreeMap<String, String> {
-    let files = tree.iter().filter_map(|(.., node)| match node {
-        Node::File(learned) => Some(learned),
-        Node::Symlink(_) => None,
-    });
-    let owned = files.flat_map(|learned| learned.owned.iter());
+    let owned = tree.files().flat_map(|learned| learned.owned.iter());
     owned.filter_map(|(path, owner)| Some((tree.resolve_folder(path).ok()?.path, owner.clone()))).collect()
 }
 

@@ -112,6 +112,14 @@ impl<T: Clone> Tree<T> {
         self.nodes.get(path).map(|placed| &placed.node)
     }
 
+    /// Every file.
+    pub fn files(&self) -> impl Iterator<Item = &T> {
+        self.nodes.values().filter_map(|placed| match &placed.node {
+            Node::File(file) => Some(file),
+            Node::Symlink(_) => None,
+        })
+    }
+
     /// Whether a file stands at `path` that `layer` brought.
     pub fn has_file(&self, path: &str, layer: usize) -> bool {
         self.nodes.get(path).is_some_and(|placed| placed.layer == layer && matches!(placed.node, Node::File(_)))

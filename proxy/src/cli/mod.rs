@@ -21,10 +21,14 @@ pub mod generate_key_pair;
 pub mod healthcheck;
 pub mod image;
 pub mod init;
+pub mod local_image;
 pub mod output;
 pub mod password;
+pub mod platform;
 pub mod policy_schema;
 pub mod progress;
+pub mod sbom;
+pub mod secrets;
 pub mod serve;
 pub mod sign;
 pub mod signer;
@@ -34,6 +38,7 @@ pub mod verify;
 pub mod verify_attestation;
 pub mod verify_bundle;
 pub mod version;
+pub mod walked;
 
 use exit::Failure;
 
@@ -45,7 +50,8 @@ Exit codes:
   0  done                          10  the image is unsigned
   1  another error                 11  the tag or digest does not exist
   2  wrong usage                   12  signatures exist, none that is expected
-  3  the configuration is invalid  22  denied for another reason, or for several
+  3  the configuration is invalid  21  a secret was found in the image
+                                   22  denied for another reason, or for several
                                    75  try again later
 
 Start here:
@@ -84,6 +90,10 @@ pub enum Command {
     Sign(sign::SignArgs),
     /// Attest something of images, and publish the attestations beside them.
     Attest(attest::AttestArgs),
+    /// List the packages of an image, in a registry or on disk, as a bill of materials.
+    Sbom(sbom::SbomArgs),
+    /// Look for credentials in every layer of an image, in a registry or on disk, and in its configuration.
+    Secrets(secrets::SecretsArgs),
     /// Generate a key pair that cosign reads too.
     GenerateKeyPair(generate_key_pair::GenerateKeyPairArgs),
     /// Work with the configuration.
@@ -154,6 +164,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::VerifyBundle(args) => verify_bundle::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Attest(args) => attest::run(args),
+        Command::Sbom(args) => sbom::run(args),
+        Command::Secrets(args) => secrets::run(args),
         Command::GenerateKeyPair(args) => generate_key_pair::run(args),
         Command::Config(ConfigCommand::Check(args)) => config_check::run(args),
         Command::Policy(PolicyCommand::Schema(args)) => policy_schema::run(args),
@@ -207,6 +219,8 @@ mod tests {
             "verify-attestation",
             "sign",
             "attest",
+            "sbom",
+            "secrets",
             "generate-key-pair",
             "config",
             "policy",

@@ -1,7 +1,7 @@
 //! apk's installed database (apk-tools, `lib/apk/db/installed`): paragraphs of one-letter fields.
 
 use super::stanza::{paragraphs, text};
-use super::{Contribution, may_hold_others};
+use super::{Contribution, file_key, may_hold_others};
 use crate::package::{Package, PackageType, SourcePackage};
 use crate::path::join;
 use crate::problem::Problem;
@@ -28,6 +28,7 @@ pub fn installed(path: &str, bytes: &[u8]) -> Result<Contribution, Problem> {
         let (Some(name), Some(version)) = (name, version) else {
             return Err(Problem::malformed(path, "apk database", "a paragraph without P: or V:"));
         };
+        contribution.files.extend(files.iter().map(|file| file_key(file)));
         contribution.owned.extend(files.into_iter().filter(|file| may_hold_others(file)).map(|file| (file, name.clone())));
         let mut package = Package::new(PackageType::Apk, "", name, version);
         let source = origin.unwrap_or_else(|| package.name.clone());

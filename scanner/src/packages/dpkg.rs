@@ -1,7 +1,7 @@
 //! dpkg's database (deb-control(5), dpkg(1) "PACKAGE STATES") and the `status.d` of distroless images.
 
 use super::stanza::{field, paragraphs, text};
-use super::{Contribution, may_hold_others};
+use super::{Contribution, file_key, may_hold_others};
 use crate::package::{Package, PackageType, SourcePackage};
 use crate::problem::Problem;
 
@@ -53,14 +53,22 @@ fn source_of(package: &Package, field: Option<&str>) -> SourcePackage {
     SourcePackage { name: name.trim().to_owned(), version }
 }
 
-/// Reads `info/NAME.list` or `info/NAME:ARCH.list`.
+/// Reads `info/NAME.list` or `info/NAME:ARCH.list`, and `status.d/NAME.md5sums` of distroless images: `SUM  PATH`.
 pub fn files(path: &str, bytes: &[u8]) -> Contribution {
     let name = crate::path::split(path).1;
-    let name = name.strip_suffix(".list").unwrap_or(name);
+    let name = name.rsplit_once('.').map_or(name, |(name, _)| name);
     let name = name.split_once(':').map_or(name, |(name, _)| name);
-    let paths = bytes.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"/")).map(text);
-    let owned = paths.filter(|path| may_hold_others(path)).map(|path| (path, name.to_owned())).collect();
-    Contribution { owned, ..Contribution::default() }
+    let sums = path.ends_with(".md5sums");
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let paths = lines.filter_map(|line| if sums { line.get(34..) } else { line.strip_prefix(b"/") }).map(text);
+    let mut contribution = Contribution::default();
+    for path in paths {
+        contribution.files.push(file_key(&path));
+        if may_hold_others(&path) {
+            contribution.owned.push((path, name.to_owned()));
+        }
+    }
+    contribution
 }
 
 #[cfg(test)]

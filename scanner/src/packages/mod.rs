@@ -29,6 +29,8 @@ pub struct Contribution {
     pub release: Option<Release>,
     /// Files of distribution packages that may hold packages of another kind: path and package.
     pub owned: Vec<(String, String)>,
+    /// Files that a distribution's packages brought, as [`file_key`]s.
+    pub files: Vec<u64>,
     /// Users and their numbers.
     pub users: Vec<(String, u32)>,
 }
@@ -94,6 +96,15 @@ impl Source {
             | Self::CargoLock => DOCUMENT_BYTES,
         }
     }
+}
+
+/// A path in eight bytes: whole lists of files would take tens of megabytes. It decides only whether a credential is one that a
+/// distribution publishes. `bin/x` and `usr/bin/x` are the same: images merge them, lists do not.
+pub fn file_key(path: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    path.strip_prefix("usr/").unwrap_or(path).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether a file that a distribution's package brought may hold packages of another kind, so that its owner is worth knowing.

@@ -27,6 +27,8 @@ pub struct Learned {
     pub release: Option<Release>,
     /// Files that a distribution's package brought: path and package.
     pub owned: Arc<Vec<(String, String)>>,
+    /// Every file that a distribution's package brought, as keys.
+    pub files: Arc<Vec<u64>>,
     /// Users and their numbers.
     pub users: Arc<Vec<(String, u32)>>,
     pub tool: Option<Tool>,
@@ -49,7 +51,8 @@ impl Learned {
 
     pub fn take(&mut self, outcome: Result<Contribution, Problem>) {
         match outcome {
-            Ok(Contribution { packages, release, owned, users }) => {
+            Ok(Contribution { packages, release, owned, files, users }) => {
+                self.files = Arc::new(files);
                 self.users = Arc::new(users);
                 self.packages = Arc::new(packages);
                 self.release = release;

@@ -282,3 +282,14 @@ fn credentials_are_found_in_every_layer_and_in_none_of_the_words() {
         assert!(!told.contains("Tr0ub4dor33") && !told.contains("MIIEpAIBAAK"), "{told}");
     }
 }
+
+#[test]
+fn keys_that_a_distribution_publishes_are_told_apart() {
+    let key = format!("-----BEGIN EC PRIVATE KEY-----\n{}\n", "MHcCAQEEIKz8tM3nXo0bVf5hYwQdRg7jP1sLuE9aTcZi2yNvKmHxoAoGCCqGSM49");
+    let list = b"/lib/libtls.so\n/etc/tls.key\n";
+    let layer = Builder::default().file("usr/lib/libtls.so", key.as_bytes()).file("etc/tls.key", key.as_bytes());
+    let report = walk(&[layer.file("usr/lib/own.so", key.as_bytes()).file("var/lib/dpkg/info/libtls.list", list).finish()]);
+    let paths = |secrets: &[Secret]| secrets.iter().map(|secret| format!("{:?}", secret.place)).collect::<String>();
+    assert!(report.published.len() == 1 && paths(&report.published).contains("libtls.so"), "{report:?}");
+    assert!(report.secrets.len() == 2 && !paths(&report.secrets).contains("libtls.so"), "{report:?}");
+}
