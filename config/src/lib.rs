@@ -24,5 +24,5 @@ pub use htpasswd::{Htpasswd, PasswordHash, load_htpasswd};
 pub use policy::{LoadedPolicy, load_policy, unmatched_rules};
 pub use server::{
     Action, Actions, AddressRange, Admin, Auth, Credential, Grant, Hosted, IndexKind, NamePattern, Oidc, PullAccess, PushAccess, Registry,
-    RegistryKind, Secret, ServerConfig, TagPattern, Tls, Upstream, Who, unknown_variables,
+    RegistryKind, Secret, ServerConfig, TagPattern, Tls, TrustRoots, TufRepository, Upstream, Who, unknown_variables,
 };

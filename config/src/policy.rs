@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sealgate_verifier::policy::TrustRootName;
-use sealgate_verifier::sigstore::TrustRoot;
+use sealgate_verifier::policy::{TrustRootName, TrustRootSource};
 use sealgate_verifier::{Mode, Policy, PolicyParts, Requirement, Rule, Signer, SignerName};
 
 use crate::document::{Document, Secrecy, whole};
@@ -24,6 +23,7 @@ mod signer;
 mod trust;
 mod warning;
 
+pub(crate) use signer::is_name;
 pub use warning::unmatched_rules;
 
 use origin::Origin;
@@ -80,7 +80,7 @@ pub fn load_policy(file: &Path) -> Result<LoadedPolicy, ConfigErrors> {
 /// What was read.
 #[derive(Default)]
 struct Parts {
-    trust_roots: BTreeMap<TrustRootName, TrustRoot>,
+    trust_roots: BTreeMap<TrustRootName, TrustRootSource>,
     signers: BTreeMap<SignerName, Signer>,
     baseline: Vec<Requirement>,
     rules: Vec<Rule>,

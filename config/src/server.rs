@@ -20,12 +20,14 @@ mod load;
 mod oidc;
 mod registry;
 mod secret;
+mod trust_root;
 mod well_known;
 
 pub use action::{Action, Actions};
 pub use auth::{Auth, Grant, NamePattern, Who};
 pub use environment::{VARIABLES, unknown_variables};
 pub use oidc::Oidc;
+pub use trust_root::{TrustRoots, TufRepository};
 
 /// A secret text. Its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// How long an unfinished upload is kept without a request. Default 1 h.
     pub upload_idle: Duration,
+    /// How trust roots are kept current.
+    pub trust_roots: TrustRoots,
 }
 
 /// The admin listener.

@@ -64,6 +64,9 @@ registries:
 # How long collected signatures are used, "none found" is believed, and signatures still count that cannot be collected again.
 # evidence: { ttl: 1h, missing-ttl: 30s, max-stale: 24h }
 
+# Keyless signers' trust roots are kept current by TUF. A root older than max-age, counted from its last refresh, verifies nothing.
+# trust-root: { refresh: 24h, max-age: 30d }
+
 # shutdown-grace: 25s
 # limits: { max-connections: 10000 }
 "#;

@@ -179,6 +179,8 @@ fn reader_and_schema_know_the_same_keys_at_every_place() {
         ("store: { zzzz: 1 }", "/properties/store"),
         ("evidence: { zzzz: 1 }", "/properties/evidence"),
         ("limits: { zzzz: 1 }", "/properties/limits"),
+        ("trust-root: { zzzz: 1 }", "/properties/trust-root"),
+        ("trust-root: { repositories: { a: { zzzz: 1 } } }", "/properties/trust-root/properties/repositories/additionalProperties"),
         ("registries: { a.b: { zzzz: 1 } }", "/properties/registries/additionalProperties"),
         ("registries: { a.b: { credentials: [{ zzzz: 1 }] } }", "/properties/registries/additionalProperties/properties/credentials/items"),
     ];

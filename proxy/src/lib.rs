@@ -13,3 +13,4 @@ pub mod range;
 pub mod routes;
 pub mod server;
 pub mod store;
+pub mod trust_root;

@@ -7,6 +7,7 @@
 mod histogram;
 mod label;
 mod registry;
+mod trust_root;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use sealgate_verifier::sigstore::TrustRoot;
 pub use histogram::DurationHistogram;
 pub use label::{AuthenticationOutcome, DecisionOutcome, Endpoint, Listener, Phase, ReasonKind, StatusClass, UpstreamKind, UpstreamResult};
 pub use registry::RegistryMetrics;
+pub use trust_root::TrustRootMetrics;
 
 /// `Content-Type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +43,7 @@ pub struct Metrics {
     other: Arc<RegistryMetrics>,
     connections: [ConnectionMetrics; Listener::ALL.len()],
     authentications: [Counter; AuthenticationOutcome::ALL.len()],
+    trust_roots: trust_root::Families,
     /// `sealgate_decision_duration_seconds`: from a request's digest to its verdict.
     pub decision_duration: DurationHistogram,
     /// `sealgate_upstream_bytes_total`: body bytes received from upstreams.
@@ -87,12 +90,17 @@ impl Metrics {
     /// Metrics of a server with these configured registries.
     pub fn new<'a>(registries: impl IntoIterator<Item = &'a str>) -> Arc<Self> {
         let mut registry = Registry::with_prefix("sealgate");
-        let build = [("version", env!("CARGO_PKG_VERSION")), ("public_trust_root", TrustRoot::PUBLIC_DATE)];
-        registry.register("build", "Version of the server, and date of the public Sigstore trust root that is built in", Info::new(build));
+        let build = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("public_trust_root", TrustRoot::PUBLIC_DATE),
+            ("github_trust_root", TrustRoot::GITHUB_DATE),
+        ];
+        registry.register("build", "Version of the server, and dates of the trust roots that are built in", Info::new(build));
         let families = registry::Families::register(&mut registry);
         let requests = register_requests(&mut registry);
         let connections = register_connections(&mut registry);
         let authentications = register_authentications(&mut registry);
+        let trust_roots = trust_root::Families::register(&mut registry);
         let registries = registries.into_iter().map(|name| (name.to_owned(), Arc::new(families.resolve(name)))).collect();
         let mut metrics = Self {
             requests,
@@ -100,6 +108,7 @@ impl Metrics {
             other: Arc::new(families.resolve(OTHER)),
             connections,
             authentications,
+            trust_roots,
             decision_duration: DurationHistogram::default(),
             upstream_bytes: Counter::default(),
             served_bytes: Counter::default(),
@@ -154,6 +163,12 @@ impl Metrics {
     #[must_use]
     pub fn registry(&self, name: &str) -> &Arc<RegistryMetrics> {
         self.registries.get(name).unwrap_or(&self.other)
+    }
+
+    /// Handles of a trust root's metrics. Only names of the configuration may be asked for.
+    #[must_use]
+    pub fn trust_root(&self, name: &str) -> TrustRootMetrics {
+        self.trust_roots.resolve(name)
     }
 
     /// What one listener counts.
@@ -253,7 +268,12 @@ mod tests {
             r#"sealgate_connections{listener="gate"} 0"#,
             r#"sealgate_connections_refused_total{listener="admin"} 0"#,
             r#"sealgate_connections_reaped_total{listener="control",phase="write"} 0"#,
-            &format!("sealgate_build_info{{version=\"{}\",public_trust_root=\"{}\"}} 1", env!("CARGO_PKG_VERSION"), TrustRoot::PUBLIC_DATE),
+            &format!(
+                "sealgate_build_info{{version=\"{}\",public_trust_root=\"{}\",github_trust_root=\"{}\"}} 1",
+                env!("CARGO_PKG_VERSION"),
+                TrustRoot::PUBLIC_DATE,
+                TrustRoot::GITHUB_DATE
+            ),
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

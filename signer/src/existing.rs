@@ -9,7 +9,7 @@ use sealgate_registry::{Client, Lifetimes, collect};
 use sealgate_verifier::bundle::{self, Content};
 use sealgate_verifier::dsse::Envelope;
 use sealgate_verifier::evidence::ImageFacts;
-use sealgate_verifier::policy::{Claim, KeylessIdentity, TextMatcher};
+use sealgate_verifier::policy::{Claim, KeylessIdentity, TextMatcher, TrustRootSource};
 use sealgate_verifier::statement::Statement;
 use sealgate_verifier::verdict::SignatureForm;
 use sealgate_verifier::{
@@ -134,7 +134,7 @@ fn policy(signers: &[Signer], wanted: &Wanted) -> Result<Policy, String> {
     let mut known = BTreeMap::new();
     for (number, signer) in signers.iter().enumerate() {
         if let Some(instance) = signer.instance() {
-            trust_roots.insert(root_name(number), instance.root.clone());
+            trust_roots.insert(root_name(number), TrustRootSource::File(Box::new(instance.root.clone())));
         }
         known.insert(number.to_string(), sealgate_verifier::Signer { identity: identity(number, signer), images: Vec::new() });
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sealgate_tests::evidence::with_manifest;
 use sealgate_tests::world::{Kind, NOW, World, identity};
+use sealgate_verifier::policy::TrustRootSource;
 use sealgate_verifier::sigstore::TrustRoot;
 use sealgate_verifier::{
     Attachment, Claim, Digest, Evidence, IdentityMatcher, KeylessIdentity, Policy, PolicyParts, Quorum, Requirement, Revision, Rule,
@@ -15,8 +16,9 @@ fn admits(evidence: &Evidence, policy: &Policy) -> bool {
     matches!(evaluate(evidence, policy, NOW), Verdict::Admit(_))
 }
 
-fn root(world: &World) -> TrustRoot {
-    TrustRoot::from_json(world.instance.trusted_root().to_string().as_bytes()).expect("a trust root")
+fn root(world: &World) -> TrustRootSource {
+    let root = TrustRoot::from_json(world.instance.trusted_root().to_string().as_bytes()).expect("a trust root");
+    TrustRootSource::File(Box::new(root))
 }
 
 /// Two instances are known; the one signer is of `instance`.

@@ -31,6 +31,7 @@ pub mod signature;
 pub mod sigstore;
 pub mod strace;
 pub mod timestamp;
+pub mod tuf;
 pub mod wire;
 pub mod world;
 

@@ -36,7 +36,15 @@ impl Signer {
     #[must_use]
     pub fn sign(&self, image: &Content) -> Signature {
         let digest = image.digest.parse().expect("a digest");
-        let bundle = Content::new(media_type::BUNDLE_V03, sign_image(&self.0, &digest).expect("a signature"));
+        Signature::of(sign_image(&self.0, &digest).expect("a signature"), image)
+    }
+}
+
+impl Signature {
+    /// A bundle about an image or index.
+    #[must_use]
+    pub fn of(bundle: impl Into<bytes::Bytes>, image: &Content) -> Self {
+        let bundle = Content::new(media_type::BUNDLE_V03, bundle);
         let empty = Content::new(media_type::OCI_EMPTY, "{}");
         let manifest = json!({
             "schemaVersion": 2,
@@ -46,11 +54,9 @@ impl Signer {
             "layers": [bundle.descriptor()],
             "subject": image.descriptor(),
         });
-        Signature { manifest: Content::json(media_type::OCI_MANIFEST, &manifest), bundle }
+        Self { manifest: Content::json(media_type::OCI_MANIFEST, &manifest), bundle }
     }
-}
 
-impl Signature {
     /// An index that lists it, as the fallback tag `sha256-<hex>` holds it (OCI Distribution 1.1, "Referrers Tag Schema").
     #[must_use]
     pub fn listing(&self) -> Content {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealgate_verifier::notation::{NotationSigner, StoreKind, TrustStore};
+use sealgate_verifier::policy::TrustRootSource;
 use sealgate_verifier::sigstore::TrustRoot;
 use sealgate_verifier::{
     Attachment, AttestationType, Attested, Claim, Evidence, IdentityMatcher, KeylessIdentity, Location, Policy, PolicyParts, PublicKey,
@@ -234,7 +235,7 @@ impl World {
         Policy::new(PolicyParts {
             revision: Revision(sealgate_verifier::Digest::sha256(b"tests")),
             signers: signers.iter().enumerate().map(identity).collect(),
-            trust_roots: BTreeMap::from([(ROOT.to_owned(), self.trust_root())]),
+            trust_roots: BTreeMap::from([(ROOT.to_owned(), TrustRootSource::File(Box::new(self.trust_root())))]),
             baseline: Vec::new(),
             rules: vec![Rule::of("docker.io/library/*".parse().expect("a pattern"), vec![requirement])],
         })

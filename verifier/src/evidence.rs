@@ -184,6 +184,8 @@ pub enum EvidenceSource {
     Contents,
     /// The resolution of a tag.
     TagResolution,
+    /// A trust root: whom an instance of Sigstore consists of.
+    TrustRoot,
 }
 
 impl EvidenceSource {
@@ -197,6 +199,7 @@ impl EvidenceSource {
             Self::Transparency => "log and timestamp material",
             Self::Contents => "image contents",
             Self::TagResolution => "tag resolution",
+            Self::TrustRoot => "trust root",
         }
     }
 }

@@ -179,7 +179,12 @@ impl PublicKey {
     /// curves, SHA-256, SHA-384 and SHA-512 with PKCS#1 v1.5 for RSA.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.algorithm.verifiers().iter().any(|how| UnparsedPublicKey::new(*how, &self.raw).verify(message, signature).is_ok())
+        self.algorithm.verifiers().iter().any(|how| self.verify_by(*how, message, signature))
+    }
+
+    /// Whether `signature` over `message` is by this key, made in just this way.
+    pub(crate) fn verify_by(&self, how: &'static dyn VerificationAlgorithm, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(how, &self.raw).verify(message, signature).is_ok()
     }
 }
 

@@ -44,6 +44,7 @@ pub mod sigstore;
 pub mod simple_signing;
 pub mod statement;
 pub mod time;
+pub mod tuf;
 pub mod verdict;
 
 pub use classify::{Class, classify, may_be_evidence, may_be_evidence_listing};

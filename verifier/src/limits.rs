@@ -98,3 +98,19 @@ pub const CONTENT_PATHS: usize = 10_000;
 pub const SECRETS: usize = 1_000;
 /// Levels of `any-of` inside `any-of`.
 pub const ANY_OF_DEPTH: usize = 4;
+/// Bytes of a TUF root. The bounds of these five are those of python-tuf's client (`UpdaterConfig`); Sigstore's root has 6 KiB.
+pub const TUF_ROOT_BYTES: usize = 512_000;
+/// Bytes of a TUF timestamp.
+pub const TUF_TIMESTAMP_BYTES: usize = 16_384;
+/// Bytes of a TUF snapshot.
+pub const TUF_SNAPSHOT_BYTES: usize = 2_000_000;
+/// Bytes of TUF targets metadata.
+pub const TUF_TARGETS_BYTES: usize = 5_000_000;
+/// Roots of a chain that one update follows.
+pub const TUF_ROTATIONS: usize = 256;
+/// Bytes of a TUF target, which is a `trusted_root.json`: that of the public instance has under 20 KiB.
+pub const TUF_TARGET_BYTES: usize = 4 * 1024 * 1024;
+/// Keys of a TUF root. Sigstore's has 6, GitHub's 8.
+pub const TUF_KEYS: usize = 256;
+/// Signatures of a TUF document, likewise.
+pub const TUF_SIGNATURES: usize = 256;

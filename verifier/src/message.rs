@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::evaluate::age;
-use crate::evidence::Gap;
+use crate::evidence::{EvidenceSource, Gap};
 use crate::limits;
 use crate::policy::{Attested, Quorum, Requirement, SignedBy};
 use crate::verdict::{Admission, Denial, Finding, FindingKind, FindingOutcome, Reason, Verdict};
@@ -210,7 +210,11 @@ impl Denial {
                 parts(expected, found, mend)
             }
             Reason::EvidenceMissing { expected, gaps } => {
-                parts(expected, gaps_in_words(gaps), "try again; if it lasts, check that the gate reaches the registry".to_owned())
+                let mend = match gaps.iter().any(|gap| gap.source == EvidenceSource::TrustRoot) {
+                    true => "`sealgate trust-root update` at the gate, and `sealgate trust-root status` if it lasts",
+                    false => "try again; if it lasts, check that the gate reaches the registry",
+                };
+                parts(expected, gaps_in_words(gaps), mend.to_owned())
             }
             Reason::BadManifest { problem } => {
                 parts("a manifest with one meaning", format!("{digest}: {problem}"), "build and push the image again".to_owned())

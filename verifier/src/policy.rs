@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::key::KeyId;
 use crate::reference::Repository;
-use crate::sigstore::TrustRoot;
 
 mod attestation;
 mod error;
@@ -18,15 +17,19 @@ mod requirement;
 mod rule;
 mod signer;
 mod text;
+mod trust_root;
 
 pub use attestation::{AttestationType, Attested, Condition, Pointer};
 pub use error::PolicyError;
 pub use requirement::{Quorum, Requirement, SignedBy};
 pub use rule::Rule;
 pub use signer::{
-    Claim, GITHUB_ISSUER, IdentityMismatch, KeylessIdentity, PUBLIC_ROOT, Signer, SignerIdentity, SignerName, TrustRootName, TrustedKey,
+    Claim, GITHUB_ISSUER, GITHUB_ROOT, IdentityMismatch, KeylessIdentity, PUBLIC_ROOT, Signer, SignerIdentity, SignerName, TrustRootName,
+    TrustedKey,
 };
 pub use text::{IdentityMatcher, Regexp, RegexpError, TextMatcher};
+pub(crate) use trust_root::RootState;
+pub use trust_root::{CurrentRoot, CurrentRoots, TrustRootSource, built_in_as_of};
 
 /// Hash over the policy file and every file that it names. Part of each verdict's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,8 +56,8 @@ pub enum Mode {
 pub struct PolicyParts {
     /// Hash over all files that the policy was read from.
     pub revision: Revision,
-    /// Instances of Sigstore beside the public one, by name.
-    pub trust_roots: BTreeMap<TrustRootName, TrustRoot>,
+    /// Instances of Sigstore beside those that are built in, by name.
+    pub trust_roots: BTreeMap<TrustRootName, TrustRootSource>,
     /// The signers by name.
     pub signers: BTreeMap<SignerName, Signer>,
     /// What is demanded of every image that some rule matches, beside what the rule demands.
@@ -113,7 +116,8 @@ impl Needs {
 #[derive(Debug, Clone)]
 pub struct Policy {
     revision: Revision,
-    trust_roots: BTreeMap<TrustRootName, TrustRoot>,
+    trust_roots: BTreeMap<TrustRootName, TrustRootSource>,
+    current_roots: Arc<CurrentRoots>,
     signers: BTreeMap<SignerName, Signer>,
     rules: Vec<Rule>,
     /// Literal prefix → indexes into `rules`, narrowest reach first.
@@ -151,14 +155,21 @@ impl Policy {
         for indexes in by_literal.values_mut() {
             indexes.sort_by_key(|i| std::cmp::Reverse(rules[*i].pattern.precedence()));
         }
-        Ok(Self { revision, trust_roots, signers, rules, by_literal })
+        Ok(Self { revision, trust_roots, current_roots: Arc::default(), signers, rules, by_literal })
     }
 
     /// The policy without any rule, which denies everything.
     #[must_use]
     pub fn deny_all() -> Self {
         let revision = Revision(Digest::sha256(b"sealgate: no policy"));
-        Self { revision, trust_roots: BTreeMap::new(), signers: BTreeMap::new(), rules: Vec::new(), by_literal: HashMap::new() }
+        Self {
+            revision,
+            trust_roots: BTreeMap::new(),
+            current_roots: Arc::default(),
+            signers: BTreeMap::new(),
+            rules: Vec::new(),
+            by_literal: HashMap::new(),
+        }
     }
 
     /// Hash over all files that the policy was read from.
@@ -190,21 +201,6 @@ impl Policy {
         self.signers.get(name)
     }
 
-    /// The trust root called `name`; [`PUBLIC_ROOT`] is the embedded one. Only a policy chooses among them, never an image (V32).
-    #[must_use]
-    pub fn trust_root(&self, name: &str) -> Option<&TrustRoot> {
-        static PUBLIC: OnceLock<Option<TrustRoot>> = OnceLock::new();
-        match self.trust_roots.get(name) {
-            None if name == PUBLIC_ROOT => PUBLIC.get_or_init(|| TrustRoot::public().ok()).as_ref(),
-            found => found,
-        }
-    }
-
-    /// The names of all trust roots.
-    pub fn trust_roots(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(PUBLIC_ROOT).chain(self.trust_roots.keys().map(String::as_str).filter(|name| *name != PUBLIC_ROOT))
-    }
-
     /// All signers by name.
     #[must_use]
     pub const fn signers(&self) -> &BTreeMap<SignerName, Signer> {
@@ -224,7 +220,11 @@ impl Policy {
     }
 }
 
-fn check_signers(signers: &BTreeMap<SignerName, Signer>, trust_roots: &BTreeMap<TrustRootName, TrustRoot>, errors: &mut Vec<PolicyError>) {
+fn check_signers(
+    signers: &BTreeMap<SignerName, Signer>,
+    trust_roots: &BTreeMap<TrustRootName, TrustRootSource>,
+    errors: &mut Vec<PolicyError>,
+) {
     let mut owners: BTreeMap<KeyId, &SignerName> = BTreeMap::new();
     for (name, signer) in signers {
         match &signer.identity {
@@ -238,7 +238,8 @@ fn check_signers(signers: &BTreeMap<SignerName, Signer>, trust_roots: &BTreeMap<
             }
             SignerIdentity::Keys(_) | SignerIdentity::LoggedKeys { .. } | SignerIdentity::Keyless(_) | SignerIdentity::Notation(_) => {}
         }
-        if let Some(trust_root) = signer.identity.trust_root().filter(|root| *root != PUBLIC_ROOT && !trust_roots.contains_key(*root)) {
+        let known = |root: &str| matches!(root, PUBLIC_ROOT | GITHUB_ROOT) || trust_roots.contains_key(root);
+        if let Some(trust_root) = signer.identity.trust_root().filter(|root| !known(root)) {
             errors.push(PolicyError::UnknownTrustRoot { signer: name.clone(), trust_root: trust_root.to_owned() });
         }
         for trusted in signer.identity.keys() {

@@ -16,7 +16,11 @@ pub(crate) static POLICY: Object = Object {
     ..Object::new(&[
         Field::new("version", Shape::Count(1, 1), "version of this format: 1").required(),
         Field::new("mode", MODES, "enforce, or audit: what is denied is served and recorded as denied; default enforce"),
-        Field::new("trust-roots", Shape::Named(&Shape::Path), "private instances of Sigstore: trusted_root.json of each, by name"),
+        Field::new(
+            "trust-roots",
+            Shape::Named(&Shape::Path),
+            "instances of Sigstore beside public and github, by name: the trusted_root.json, or tuf where sealgate.yaml names a TUF repository",
+        ),
         Field::new("trust-stores", Shape::Named(&Shape::Object(&TRUST_STORE)), "Notation's roots, by name"),
         Field::new("signers", Shape::Named(&Shape::Object(&SIGNER)), "whose signatures count, by a name that rules use"),
         Field::new("baseline", Shape::Object(&BASELINE), "what must hold for every image, beside what its rule demands"),
@@ -47,7 +51,7 @@ pub(crate) static SIGNER: Object = Object {
         Field::new("identity", Shape::Text, "subject of their certificates, exactly"),
         Field::new("identity-regexp", Shape::Text, "regular expression that the whole subject must match"),
         Field::new("claims", Shape::Object(&CLAIMS), "what their certificates must say beside that, exactly or as a beginning and *"),
-        Field::new("trust-root", Shape::Text, "one of trust-roots; default public"),
+        Field::new("trust-root", Shape::Text, "one of trust-roots, or github; default public"),
         Field::new("notation", Shape::Object(&NOTATION), "Notation signatures"),
         Field::new("preset", Shape::Choice(&preset::NAMES), "a publisher whose identity and images are known"),
         Field::new("images", Shape::List(&Shape::Pattern), "the images for which this signer counts; default all, or the preset's"),

@@ -74,7 +74,7 @@ impl Origin {
             }
             PolicyError::UnknownTrustRoot { signer, trust_root } => {
                 let problem = format!("signer {signer} names the trust root {}, which is not defined", problems.quote(trust_root));
-                let mend = "define it under `trust-roots`, or remove `trust-root` for the public Sigstore instance";
+                let mend = "define it under `trust-roots`, name `github`, or remove `trust-root` for the public Sigstore instance";
                 problems.place(self.signers.get(signer).copied().unwrap_or_default(), problem, mend);
             }
             PolicyError::NoKey { signer } => {

@@ -21,8 +21,9 @@ impl Files {
         let mut files = Self { hasher: Hasher::new(Algorithm::Sha256), read: Vec::new() };
         // The policy's own name is not hashed: the same rules in another folder are the same rules.
         files.add("sealgate trust policy, version 1", bytes);
-        // The public trust root is named by every policy, without a file.
+        // These trust roots are there for every policy, without a file.
         files.add("public trust root", TrustRoot::PUBLIC_DATE.as_bytes());
+        files.add("github trust root", TrustRoot::GITHUB_DATE.as_bytes());
         files.read.push((policy.to_owned(), Vec::new()));
         files
     }

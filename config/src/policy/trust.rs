@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealgate_verifier::notation::{StoreKind, TrustStore};
-use sealgate_verifier::policy::{PUBLIC_ROOT, TrustRootName};
+use sealgate_verifier::policy::{PUBLIC_ROOT, TrustRootName, TrustRootSource};
 use sealgate_verifier::sigstore::TrustRoot;
 
 use super::fields;
@@ -13,11 +13,14 @@ use crate::limits;
 use crate::node::{Key, Node, Value};
 use crate::problems::Problems;
 
+/// What stands in place of a path where the gate keeps the root current.
+const TUF: &str = "tuf";
+
 /// What signers may name.
 #[derive(Default)]
 pub(crate) struct Trust {
     /// Instances of Sigstore.
-    pub roots: BTreeMap<TrustRootName, TrustRoot>,
+    pub roots: BTreeMap<TrustRootName, TrustRootSource>,
     /// Names of roots that could not be read.
     pub broken_roots: Vec<TrustRootName>,
     /// Notation's trust stores; `None` for those that could not be read.
@@ -73,12 +76,17 @@ impl Trust {
                 problems.place(name.place, "`public` is built in", "choose another name");
                 continue;
             }
+            if matches!(&value.value, Value::Text(text) if text == TUF) {
+                self.roots.insert(name.text.clone(), TrustRootSource::Tuf);
+                continue;
+            }
             match file(value, limits::TRUST_ROOT_BYTES, files, problems).map(|bytes| TrustRoot::from_json(&bytes)) {
                 Some(Ok(root)) => {
-                    self.roots.insert(name.text.clone(), root);
+                    self.roots.insert(name.text.clone(), TrustRootSource::File(Box::new(root)));
                 }
                 Some(Err(error)) => {
-                    problems.node(value, format!("this is no trust root: {error}"), "name a trusted_root.json of a Sigstore instance");
+                    let mend = "name a trusted_root.json of a Sigstore instance, or `tuf` where sealgate.yaml names its TUF repository";
+                    problems.node(value, format!("this is no trust root: {error}"), mend);
                     self.broken_roots.push(name.text.clone());
                 }
                 None => self.broken_roots.push(name.text.clone()),

@@ -68,7 +68,16 @@ fn overlap(one: &Pattern, other: &Pattern) -> bool {
     within(one.literal(), other.literal()) || within(other.literal(), one.literal())
 }
 
-/// A warning for each rule whose registry the server does not know: it can never match, or never find what it looks for.
+/// A warning for each trust root that no TUF repository feeds.
+fn unfed_roots(policy: &Policy, server: &ServerConfig) -> Vec<String> {
+    let unfed = policy.tuf_roots().filter(|name| !server.trust_roots.repositories.contains_key(*name));
+    unfed
+        .map(|name| format!("the trust root {name} comes by TUF, and sealgate.yaml names no repository for it under `trust-root`"))
+        .collect()
+}
+
+/// A warning for each rule whose registry the server does not know (it can never match, or never find what it looks for), and for
+/// each trust root that the server is to keep current and cannot.
 #[must_use]
 pub fn unmatched_rules(policy: &Policy, server: &ServerConfig) -> Vec<String> {
     let registry = |rule: &Rule| rule.pattern.literal().split('/').next().unwrap_or_default().to_owned();
@@ -84,5 +93,6 @@ pub fn unmatched_rules(policy: &Policy, server: &ServerConfig) -> Vec<String> {
             format!("rule {} can never match: {registry} is not among the configured registries ({})", rule.pattern, known.join(", "))
         })
         .chain(out_of_reach)
+        .chain(unfed_roots(policy, server))
         .collect()
 }

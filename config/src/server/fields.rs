@@ -22,6 +22,7 @@ pub(crate) static SERVER: Object = Object::new(&[
         "the registries behind the gate, by canonical name; default docker.io",
     ),
     Field::new("evidence", Shape::Object(&EVIDENCE), "how long collected evidence is used"),
+    Field::new("trust-root", Shape::Object(&TRUST_ROOT), "how instances of Sigstore are kept current, and how old one may be"),
     Field::new("shutdown-grace", Shape::Duration, "how long a shutdown waits for requests under way; default 25s"),
     Field::new("limits", Shape::Object(&LIMITS), "bounds on what clients can use"),
 ]);
@@ -124,6 +125,30 @@ pub(crate) static EVIDENCE: Object = Object::new(&[
     Field::new("ttl", Shape::Duration, "how long found evidence is used before it is collected again; default 1h"),
     Field::new("missing-ttl", Shape::Duration, "how long \"no evidence found\" is believed; default 30s"),
     Field::new("max-stale", Shape::Duration, "how long evidence counts that cannot be collected again; default 24h"),
+]);
+
+/// `trust-root:`
+pub(crate) static TRUST_ROOT: Object = Object::new(&[
+    Field::new("refresh", Shape::Either(&Shape::Duration, &Shape::Choice(&["never"])), "how often, by TUF; default 24h"),
+    Field::new(
+        "max-age",
+        Shape::Duration,
+        "since its last refresh, or since the date of a built-in root that was not refreshed; older ones verify nothing; default: any age",
+    ),
+    Field::new(
+        "repositories",
+        Shape::Named(&Shape::Object(&TUF_REPOSITORY)),
+        "TUF repositories, by the name that the policy has under trust-roots; public and github are built in and may name a mirror",
+    ),
+]);
+
+/// One entry of `repositories:`
+pub(crate) static TUF_REPOSITORY: Object = Object::new(&[
+    Field::new("url", Shape::Text, "where its metadata and targets/ are").required(),
+    Field::new("root", Shape::Path, "the root.json with which trust begins; not for public and github"),
+    Field::new("target", Shape::Text, "the target that is the trust root; default trusted_root.json"),
+    Field::new("ca", Shape::Path, "PEM file with the private CAs of its server"),
+    Field::new("allow-addresses", Shape::List(&Shape::Text), "private address ranges (CIDR) that its server may resolve to"),
 ]);
 
 /// `limits:`

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::{UpstreamUrl, split_port};
 use super::registry::{Registries, readable};
 use super::secret::Environment;
-use super::{Admin, IndexKind, ServerConfig, Tls, auth, environment as variable, fields};
+use super::{Admin, IndexKind, ServerConfig, Tls, auth, environment as variable, fields, trust_root};
 use crate::document::{Document, Secrecy, whole};
 use crate::error::ConfigErrors;
 use crate::file;
@@ -118,6 +118,7 @@ fn finish(
     let index = members.get("store").and_then(|node| index(node, problems)).unwrap_or(IndexKind::Redb);
     let shutdown_grace = members.get("shutdown-grace").and_then(|node| problems.duration(node)).unwrap_or(SHUTDOWN_GRACE);
     let (max_connections, upload_idle) = limits(members.get("limits"), problems);
+    let trust_roots = trust_root::read(members.get("trust-root"), problems);
     let Draft { listen, admin, public_url, registries, evidence: [evidence_ttl, evidence_missing_ttl, evidence_max_stale] } = draft;
     let Registries { by_name, default, .. } = registries?;
     Some(ServerConfig {
@@ -137,6 +138,7 @@ fn finish(
         shutdown_grace,
         max_connections,
         upload_idle,
+        trust_roots,
     })
 }
 

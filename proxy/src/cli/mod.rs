@@ -34,6 +34,7 @@ pub mod sign;
 pub mod signer;
 pub mod signing;
 pub mod token;
+pub mod trust_root;
 pub mod verify;
 pub mod verify_attestation;
 pub mod verify_bundle;
@@ -108,6 +109,9 @@ pub enum Command {
     /// Work with the vulnerability advisories that images are compared with.
     #[command(subcommand)]
     Advisories(advisories::AdvisoriesCommand),
+    /// Show and refresh the trust roots that a gate keeps current.
+    #[command(subcommand)]
+    TrustRoot(trust_root::TrustRootCommand),
     /// Ask a running gate whether it is ready; for container health checks.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a shell's completion script.
@@ -171,6 +175,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Schema(args)) => policy_schema::run(args),
         Command::Token(command) => token::run(command),
         Command::Advisories(command) => advisories::run(command),
+        Command::TrustRoot(command) => trust_root::run(command),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(args),
@@ -226,6 +231,7 @@ mod tests {
             "policy",
             "token",
             "advisories",
+            "trust-root",
             "healthcheck",
             "completion",
             "version",

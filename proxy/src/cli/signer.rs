@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use sealgate_signer::KeySource;
-use sealgate_verifier::policy::{Claim, IdentityMatcher, KeylessIdentity, PUBLIC_ROOT, SignerIdentity, TextMatcher};
+use sealgate_verifier::policy::{Claim, IdentityMatcher, KeylessIdentity, PUBLIC_ROOT, SignerIdentity, TextMatcher, TrustRootSource};
 use sealgate_verifier::sigstore::TrustRoot;
 use sealgate_verifier::{
     Digest, Pattern, Policy, PolicyParts, PublicKey, Quorum, Requirement, Revision, Rule, SignedBy, Signer, TrustedKey,
@@ -63,7 +63,8 @@ impl SignerArgs {
         if let Some(file) = &self.trusted_root {
             let failed = |problem: String| Failure::error(format!("{}: {problem}", file.display()));
             let bytes = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-            trust_roots.insert(GIVEN_ROOT.to_owned(), TrustRoot::from_json(&bytes).map_err(|error| failed(error.to_string()))?);
+            let root = TrustRoot::from_json(&bytes).map_err(|error| failed(error.to_string()))?;
+            trust_roots.insert(GIVEN_ROOT.to_owned(), TrustRootSource::File(Box::new(root)));
         }
         let signed_by = SignedBy { quorum: Quorum::Any, signers: vec![name.to_owned()] };
         let pattern: Pattern = "**".parse().map_err(|error| Failure::error(format!("{error}")))?;

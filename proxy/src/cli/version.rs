@@ -23,6 +23,8 @@ struct Version {
     architecture: &'static str,
     /// Date of the public Sigstore trust root that is built in.
     public_trust_root: &'static str,
+    /// Likewise of GitHub's.
+    github_trust_root: &'static str,
 }
 
 /// Prints the version.
@@ -35,12 +37,13 @@ pub fn run(args: VersionArgs) -> Result<(), Failure> {
         os: std::env::consts::OS,
         architecture: std::env::consts::ARCH,
         public_trust_root: TrustRoot::PUBLIC_DATE,
+        github_trust_root: TrustRoot::GITHUB_DATE,
     };
     match args.output {
         Format::Json => output::json(&version),
         Format::Text => output::result(&format!(
-            "sealgate {} {}/{}\npublic Sigstore trust root of {}",
-            version.version, version.os, version.architecture, version.public_trust_root
+            "sealgate {} {}/{}\nbuilt in: public Sigstore trust root of {}, GitHub's of {} (`sealgate trust-root status`: those in force at a gate)",
+            version.version, version.os, version.architecture, version.public_trust_root, version.github_trust_root
         )),
     }
 }

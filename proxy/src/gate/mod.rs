@@ -34,6 +34,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use sealgate_config::ServerConfig;
+use sealgate_verifier::policy::CurrentRoots;
 use sealgate_verifier::{Digest, Policy, Repository, Revision, Tag, Timestamp};
 use tokio::sync::Semaphore;
 
@@ -69,10 +70,10 @@ const FETCHES: usize = 64;
 /// What names a thing in one repository.
 pub(in crate::gate) type Key = (Repository, Digest);
 
-/// One load of the policy.
+/// One load of the policy, with the trust roots that are in force.
 pub(in crate::gate) struct PolicyLoad {
     pub(in crate::gate) policy: Policy,
-    /// Counts the loads of this process: part of each decision's key.
+    /// Counts the loads of this process, and the changes of trust roots: part of each decision's key.
     pub(in crate::gate) epoch: u64,
 }
 
@@ -96,6 +97,8 @@ pub struct Gate {
     metrics: Arc<Metrics>,
     clock: Clock,
     policy: ArcSwap<PolicyLoad>,
+    /// What each load of the policy takes over.
+    trust_roots: ArcSwap<CurrentRoots>,
     decisions: Cache<Key, Arc<Decided>>,
     /// The last decisions that were not recorded, by identifier, so that a denial's link can be followed.
     unrecorded: Cache<String, DecisionRecord>,
@@ -145,6 +148,7 @@ impl Gate {
             upstreams: Upstreams::new(&config, &metrics)?,
             clock: Clock::new(store.high_water()),
             policy: ArcSwap::from_pointee(PolicyLoad { policy, epoch: 0 }),
+            trust_roots: ArcSwap::default(),
             decisions: Cache::new(DECISION_BYTES),
             unrecorded: Cache::new(1_000),
             allowance: Allowance::new(),
@@ -187,8 +191,30 @@ impl Gate {
     /// When the load cannot be recorded; the new policy is in force all the same, since an old one must not live on.
     pub async fn reload_policy(&self, policy: Policy) -> Result<(), GateError> {
         let revision = policy.revision();
-        self.policy.rcu(|old| PolicyLoad { policy: policy.clone(), epoch: old.epoch + 1 });
+        self.policy.rcu(|old| PolicyLoad { policy: self.with_trust_roots(&policy), epoch: old.epoch + 1 });
         self.store.record_policy(revision, self.now()).await.map_err(GateError::store)
+    }
+
+    /// Replaces the trust roots that are kept current, for every request that begins after this call. What was decided under others is
+    /// decided anew.
+    pub fn use_trust_roots(&self, roots: CurrentRoots) {
+        let versions = |roots: &CurrentRoots| roots.roots.iter().map(|(name, kept)| (name.clone(), kept.root.digest())).collect::<Vec<_>>();
+        let old = self.trust_roots.swap(Arc::new(roots));
+        let new = self.trust_roots.load();
+        // The age of a root is part of what was decided only where it is limited.
+        let changed = versions(&old) != versions(&new) || old.lost != new.lost || new.max_age.is_some();
+        self.policy.rcu(|old| PolicyLoad { policy: self.with_trust_roots(&old.policy), epoch: old.epoch + u64::from(changed) });
+    }
+
+    /// Read inside of every exchange of the policy: of two at once, the later one sees the newer roots.
+    fn with_trust_roots(&self, policy: &Policy) -> Policy {
+        policy.clone().with_current_roots(self.trust_roots.load_full())
+    }
+
+    /// Whether a signer of the policy in force needs the trust root called `name` to be kept current.
+    #[must_use]
+    pub fn needs_trust_root(&self, name: &str) -> bool {
+        self.policy.load().policy.roots_to_keep_current().contains(&name)
     }
 
     /// Puts the policy that is in force on record, where it is not the one that was before.
@@ -236,7 +262,8 @@ impl Gate {
         &self.config
     }
 
-    fn now(&self) -> Timestamp {
+    /// The gate's clock.
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 

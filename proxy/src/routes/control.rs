@@ -21,6 +21,7 @@ use crate::gate::Gate;
 use crate::metrics;
 use crate::routes::error::Refusal;
 use crate::store::TokenRecord;
+use crate::trust_root::{RootStatus, TrustRoots};
 
 /// Bytes of a request's body. A reference has under 1 KiB.
 pub const BODY: usize = 64 * 1024;
@@ -38,6 +39,7 @@ pub struct ControlRoutes {
     readiness: Arc<Readiness>,
     reload: ReloadPolicy,
     auth: Option<Arc<Auth>>,
+    trust_roots: Arc<TrustRoots>,
 }
 
 /// Body of `POST /tokens/create`.
@@ -71,6 +73,14 @@ pub struct CreatedToken {
     pub record: TokenRecord,
 }
 
+/// Body of `POST /trust-root/update`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateTrustRoots {
+    /// Which; none: those that the policy needs.
+    pub name: Option<String>,
+}
+
 /// Body of `POST /explain`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,8 +91,14 @@ struct Explain {
 impl ControlRoutes {
     /// Routes about `gate`.
     #[must_use]
-    pub fn new(gate: Arc<Gate>, auth: Option<Arc<Auth>>, readiness: Arc<Readiness>, reload: ReloadPolicy) -> Self {
-        Self { gate, readiness, reload, auth }
+    pub fn new(
+        gate: Arc<Gate>,
+        auth: Option<Arc<Auth>>,
+        trust_roots: Arc<TrustRoots>,
+        readiness: Arc<Readiness>,
+        reload: ReloadPolicy,
+    ) -> Self {
+        Self { gate, readiness, reload, auth, trust_roots }
     }
 
     /// Answers one request.
@@ -97,10 +113,14 @@ impl ControlRoutes {
             (&Method::POST, "/tokens/create") => self.create_token(request.into_body()).await,
             (&Method::POST, "/tokens/list") => self.tokens().and_then(|(_, tokens)| answer(&tokens.list())),
             (&Method::POST, "/tokens/revoke") => self.revoke_token(request.into_body()).await,
+            (&Method::POST, "/trust-root/status") => answer(&self.trust_roots.status(&self.gate)),
+            (&Method::POST, "/trust-root/update") => self.update_trust_roots(request.into_body()).await,
             (&Method::GET, "/status") => Ok(self.status()),
-            (_, "/explain" | "/reload" | "/status" | "/tokens/create" | "/tokens/list" | "/tokens/revoke") => {
-                Err(Refusal::control_method())
-            }
+            (
+                _,
+                "/explain" | "/reload" | "/status" | "/tokens/create" | "/tokens/list" | "/tokens/revoke" | "/trust-root/status"
+                | "/trust-root/update",
+            ) => Err(Refusal::control_method()),
             (_, _) => Err(Refusal::no_such_control_path()),
         };
         let response = answer.unwrap_or_else(|refusal| refusal.into_response(false));
@@ -148,6 +168,30 @@ impl ControlRoutes {
         let RevokeToken { token } = read(body).await?;
         let record = tokens.revoke(&token, auth.now()).await.map_err(|error| Refusal::token(&error))?;
         answer(&record)
+    }
+
+    /// Answers with the status of those that were tried.
+    async fn update_trust_roots<B>(&self, body: B) -> Result<Response<Body>, Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let UpdateTrustRoots { name } = read(body).await?;
+        let (roots, gate) = (&self.trust_roots, &self.gate);
+        let names: Vec<&str> = match &name {
+            Some(name) => roots.names().filter(|known| known == name).collect(),
+            None => roots.names().filter(|name| gate.needs_trust_root(name)).collect(),
+        };
+        if let (Some(name), true) = (&name, names.is_empty()) {
+            let known = roots.names().collect::<Vec<_>>().join(", ");
+            return Err(Refusal::body_invalid(format!("no trust root {name} is kept current here; those that are: {known}")));
+        }
+        for name in &names {
+            // The outcome is in the status.
+            let _ = roots.update(name, gate).await;
+        }
+        let status: Vec<RootStatus> = roots.status(gate).into_iter().filter(|status| names.contains(&&*status.name)).collect();
+        answer(&status)
     }
 
     async fn reload(&self) -> Response<Body> {

@@ -13,6 +13,7 @@ use crate::cli::demo::{cast, upstream};
 use crate::gate::GateParts;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::trust_root::TrustRoots;
 
 /// A gate before the demo's upstream: `demo/signed` passes, `demo/unsigned` does not.
 struct Fixture {
@@ -275,7 +276,9 @@ async fn the_admin_listener_tells_readiness_and_draining() {
 async fn the_control_socket_explains_and_reloads() {
     let fixture = Fixture::new().await;
     let reload: ReloadPolicy = Arc::new(|| Box::pin(async { Err(vec!["trust-policy.yaml:1:1: bad".to_owned()]) }));
-    let control = ControlRoutes::new(Arc::clone(&fixture.gate), None, Arc::default(), reload);
+    let config = fixture.gate.config();
+    let trust_roots = TrustRoots::open(&config.trust_roots, &config.data, fixture.gate.metrics()).unwrap();
+    let control = ControlRoutes::new(Arc::clone(&fixture.gate), None, trust_roots, Arc::default(), reload);
     let send = async |method: &str, path: &str, body: &str| {
         let request = Request::builder().method(method).uri(path).body(Full::new(Bytes::from(body.to_owned()))).unwrap();
         Answer::read(control.respond(request).await).await

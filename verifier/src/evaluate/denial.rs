@@ -7,7 +7,7 @@ use super::attested::Shortfall;
 use super::view::Seen;
 use crate::evidence::{EvidenceSource, Failure, Gap};
 use crate::message::{few, quote, summary};
-use crate::policy::{Attested, Requirement, SignedBy};
+use crate::policy::{Attested, Requirement, RootState, SignedBy};
 use crate::verdict::{Denial, Finding, FindingKind, FindingOutcome, Reason, Verdict};
 
 impl<'a> Case<'a> {
@@ -40,14 +40,25 @@ impl<'a> Case<'a> {
             Requirement::Allow | Requirement::Deny => Reason::DeniedByRule,
             Requirement::Digests(digests) if self.gaps.is_empty() => Reason::DigestNotListed { listed: digests.len() },
             Requirement::Digests(_) => Reason::EvidenceMissing { expected, gaps: self.gaps.iter().cloned().collect() },
-            Requirement::SignedBy(signed_by) => match self.gaps_of(EvidenceSource::Signatures) {
-                gaps if gaps.is_empty() => unsigned(signed_by, expected, findings),
-                gaps => Reason::EvidenceMissing { expected, gaps },
-            },
-            Requirement::Attested(attested) => match self.gaps_of(EvidenceSource::Attestations) {
-                gaps if gaps.is_empty() => self.unattested(attested, expected, findings),
-                gaps => Reason::EvidenceMissing { expected, gaps },
-            },
+            Requirement::SignedBy(signed_by) => {
+                let says_so = |kind: &FindingKind| !matches!(kind, FindingKind::Attestation { .. });
+                let unseen = self.gaps_of(EvidenceSource::Signatures);
+                match with(unseen, self.unusable_roots(signed_by, findings, says_so)) {
+                    gaps if gaps.is_empty() => unsigned(signed_by, expected, findings),
+                    gaps => Reason::EvidenceMissing { expected, gaps },
+                }
+            }
+            Requirement::Attested(attested) => {
+                let says_so = |kind: &FindingKind| match kind {
+                    FindingKind::Attestation { predicate_type } => attested.kind.matches(predicate_type),
+                    FindingKind::Signature | FindingKind::Unread => false,
+                };
+                let unseen = self.gaps_of(EvidenceSource::Attestations);
+                match with(unseen, self.unusable_roots(&attested.by, findings, says_so)) {
+                    gaps if gaps.is_empty() => self.unattested(attested, expected, findings),
+                    gaps => Reason::EvidenceMissing { expected, gaps },
+                }
+            }
             Requirement::AnyOf(branches) => {
                 let alternatives = branches.iter().map(|branch| self.first_reason(branch, findings)).collect();
                 Reason::NoAlternative { expected, alternatives }
@@ -69,6 +80,25 @@ impl<'a> Case<'a> {
         let seen = self.views.iter().filter_map(|view| view.seen()).flat_map(Seen::gaps);
         let gaps = seen.chain(&self.gaps).filter(|gap| gap.failure != Failure::NotCollected || gap.source == source);
         gaps.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Trust roots of the named signers under which nothing can be verified now, where something did fail that may be theirs.
+    fn unusable_roots(&self, quorum: &SignedBy, findings: &[Finding], says_so: impl Fn(&FindingKind) -> bool) -> Vec<Gap> {
+        let failed = |finding: &Finding| says_so(&finding.kind) && matches!(finding.outcome, FindingOutcome::Failed { .. });
+        if !findings.iter().any(failed) {
+            return Vec::new();
+        }
+        let roots: BTreeSet<&str> = quorum.signers.iter().filter_map(|name| self.policy.signer(name)?.identity.trust_root()).collect();
+        let unusable = roots.into_iter().filter_map(|name| {
+            let state = self.policy.trust_root(name, self.now);
+            let failure = match state {
+                RootState::Good { .. } => return None,
+                RootState::Stale { .. } => Failure::Stale,
+                RootState::Missing => Failure::Unavailable,
+            };
+            Some(Gap { source: EvidenceSource::TrustRoot, place: format!("trust root {name}"), failure, detail: state.problem()? })
+        });
+        unusable.collect()
     }
 
     fn unattested(&self, attested: &Attested, expected: String, findings: &[Finding]) -> Reason {
@@ -94,6 +124,11 @@ impl<'a> Case<'a> {
         let (by, found) = split(&attested.by, of_type);
         Reason::AttestationsDoNotSatisfy { expected, by, found }
     }
+}
+
+fn with(mut gaps: Vec<Gap>, more: Vec<Gap>) -> Vec<Gap> {
+    gaps.extend(more);
+    gaps
 }
 
 /// What there is where an attestation of the type is missed.

@@ -4,7 +4,7 @@ use super::{Judge, Judgement, Named, Signed, Unknown};
 use crate::claim::{Carrier, Claim, Sigstore};
 use crate::key::PublicKey;
 use crate::message::problem;
-use crate::policy::{PUBLIC_ROOT, Signer, SignerIdentity, TrustedKey};
+use crate::policy::{PUBLIC_ROOT, RootState, Signer, SignerIdentity, TrustedKey};
 use crate::principal::Principal;
 use crate::signature::Vouched;
 use crate::sigstore::{
@@ -38,7 +38,8 @@ impl<'p> Judge<'p> {
         let counts = at.and_then(|at| self.check_until(trusted, at).and_then(|()| self.check(signer, claim, at)).map(|()| at));
         match counts {
             Ok(at) => {
-                let until = trusted.until.filter(|_| at.is_none());
+                let root = signer.identity.trust_root().and_then(|name| self.policy.trust_root(name, self.now).until());
+                let until = trusted.until.filter(|_| at.is_none()).into_iter().chain(root).min();
                 Judgement::Signed(vec![Signed { signer: name, principal, at, until, warnings: Vec::new() }])
             }
             Err(why) => Judgement::Failed { why: format!("by {name} ({principal}), {why}"), by: Some(principal) },
@@ -57,7 +58,10 @@ impl<'p> Judge<'p> {
             SignerIdentity::Keys(_) | SignerIdentity::Keyless(_) | SignerIdentity::Notation(_) => return Ok(None),
             SignerIdentity::LoggedKeys { trust_root, .. } => trust_root,
         };
-        let root = self.policy.trust_root(trust_root).ok_or_else(|| format!("but the trust root {trust_root} cannot be read"))?;
+        let state = self.policy.trust_root(trust_root, self.now);
+        let RootState::Good { root, .. } = state else {
+            return Err(format!("but of the trust root {trust_root} {}", state.problem().unwrap_or_default()));
+        };
         let logged = verify_logged(proof, vouched, &trusted.key, root);
         let whose = if trust_root == PUBLIC_ROOT { "the public log" } else { "the log" };
         logged.map(|logged| logged.signed_at).map_err(|error| format!("which {whose} does not confirm: {}", problem(&error)))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Judge, Judgement, Named, Signed, Unknown};
 use crate::claim::{Carrier, Claim, Origin, Sigstore};
 use crate::message::{problem, quote};
-use crate::policy::{IdentityMismatch, KeylessIdentity, PUBLIC_ROOT, SignerIdentity};
+use crate::policy::{IdentityMismatch, KeylessIdentity, PUBLIC_ROOT, RootState, SignerIdentity};
 use crate::principal::Principal;
 use crate::signature::Vouched;
 use crate::sigstore::{
@@ -45,7 +45,10 @@ impl<'p> Judge<'p> {
             }
             let (principal, at) = (principal(found), Some(found.signed_at));
             match self.check(signer, claim, at) {
-                Ok(()) => signed.push(Signed { signer: name, principal, at, until: None, warnings: Vec::new() }),
+                Ok(()) => {
+                    let until = self.policy.trust_root(&keyless.trust_root, self.now).until();
+                    signed.push(Signed { signer: name, principal, at, until, warnings: Vec::new() });
+                }
                 Err(why) => {
                     failed.get_or_insert(Judgement::Failed { why: format!("by {name} ({principal}), {why}"), by: Some(principal) });
                 }
@@ -64,16 +67,28 @@ impl<'p> Judge<'p> {
     /// Says whose a certificate is that nobody in the policy has, by any of its trust roots or the public one.
     pub(super) fn who(&self, proof: &Sigstore<'_>, vouched: Vouched<'_>, mut unknown: Unknown<'p>) -> Judgement<'p> {
         if proof.origin == Origin::Certificate {
-            self.verify_under(self.policy.trust_roots().collect(), proof, vouched, &mut unknown);
+            self.verify_under(self.policy.trust_root_names().collect(), proof, vouched, &mut unknown);
         }
         let Unknown { identities, why } = unknown;
-        let by = identities.into_iter().find_map(|(_, found)| found).map(|found| principal(&found));
-        let why = match (&by, why) {
+        let found = identities.into_iter().find_map(|(root, found)| Some((root, found?)));
+        let elsewhere = found.as_ref().and_then(|(root, found)| self.under_another_root(root, found));
+        let by = found.map(|(_, found)| principal(&found));
+        let why = match (&by, elsewhere.or(why)) {
             (_, Some(why)) => why,
             (Some(principal), None) => format!("by {principal}, whom the rule does not name"),
             (None, None) => self.whose(proof),
         };
         Judgement::Failed { why, by }
+    }
+
+    /// What to say where the identity is that of a signer who has it under another trust root.
+    fn under_another_root(&self, root: &str, found: &CertificateIdentity) -> Option<String> {
+        self.named.iter().find_map(|(name, signer)| match &signer.identity {
+            SignerIdentity::Keyless(keyless) if keyless.trust_root != root && keyless.check(found).is_ok() => {
+                Some(format!("by {} under the trust root {root}, where {name} has {}", principal(found), keyless.trust_root))
+            }
+            SignerIdentity::Keyless(_) | SignerIdentity::Keys(_) | SignerIdentity::LoggedKeys { .. } | SignerIdentity::Notation(_) => None,
+        })
     }
 
     /// Verifies under each of `roots` that has not been tried yet.
@@ -82,9 +97,10 @@ impl<'p> Judge<'p> {
             if unknown.identities.iter().any(|(tried, _)| *tried == name) {
                 continue;
             }
-            let verified = match self.policy.trust_root(name) {
-                Some(root) => verify(proof, vouched, root).map_err(|error| problem(&error)),
-                None => Err("it cannot be read".to_owned()),
+            let state = self.policy.trust_root(name, self.now);
+            let verified = match state {
+                RootState::Good { root, .. } => verify(proof, vouched, root).map_err(|error| problem(&error)),
+                RootState::Stale { .. } | RootState::Missing => Err(state.problem().unwrap_or_default()),
             };
             let found = match verified {
                 Ok(keyless) => Some(keyless.identity),

@@ -19,6 +19,9 @@ pub type TrustRootName = String;
 /// The trust root that signers use who name no other: the public Sigstore instance.
 pub const PUBLIC_ROOT: &str = "public";
 
+/// The trust root of GitHub's own instance, which signs the attestations of private repositories.
+pub const GITHUB_ROOT: &str = "github";
+
 /// Issuer of the certificates that GitHub Actions' workflows get. Anybody may call a reusable workflow, so the workflow alone says
 /// nothing about whose source it built (docs.github.com, "Reusing workflow configurations").
 pub const GITHUB_ISSUER: &str = "https://token.actions.githubusercontent.com";

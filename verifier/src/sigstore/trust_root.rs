@@ -33,10 +33,14 @@ pub struct TrustRoot {
 
 /// The public-good instance of Sigstore, as sigstore-trust-root 0.15.1 embeds it (Apache-2.0).
 const PUBLIC: &[u8] = include_bytes!("public-good.trusted_root.json");
+/// GitHub's own instance, from the same place.
+const GITHUB: &[u8] = include_bytes!("github.trusted_root.json");
 
 impl TrustRoot {
     /// The day on which the embedded root of [`Self::public`] was last known to be current: that of the release it comes from.
     pub const PUBLIC_DATE: &str = "2026-10-23";
+    /// Likewise of [`Self::github`].
+    pub const GITHUB_DATE: &str = "2026-10-23";
 
     /// Reads a `trusted_root.json`.
     ///
@@ -52,6 +56,14 @@ impl TrustRoot {
     /// Never: a test reads it.
     pub fn public() -> Result<Self, TrustRootError> {
         Self::from_json(PUBLIC)
+    }
+
+    /// GitHub's own instance, which signs the attestations of private repositories, embedded.
+    ///
+    /// # Errors
+    /// Never: a test reads it.
+    pub fn github() -> Result<Self, TrustRootError> {
+        Self::from_json(GITHUB)
     }
 
     /// SHA-256 of the document: its version, for keys of caches.

@@ -18,6 +18,7 @@ use crate::metrics::{Listener, Metrics};
 use crate::routes::{AdminRoutes, ControlRoutes, Readiness, ReloadPolicy, Routes};
 use crate::server::{self, ControlSocket, Limits, ServerOptions, ShutdownTrigger, Tls, TlsFiles};
 use crate::store::{IndexState, Store, StoreOptions};
+use crate::trust_root::TrustRoots;
 
 /// How often the time is noted: what a kill and an earlier clock together can make fresh again (F24: 60 s leeway).
 const NOTE_TIME: Duration = Duration::from_secs(60);
@@ -58,7 +59,10 @@ impl Instance {
         let tls = load_tls(&config, &metrics)?;
         let store = open_store(&config).await?;
         let auth = open_auth(&config, address, &store, &metrics).await?;
+        let trust_roots = open_trust_roots(&config, &metrics).await?;
         let gate = Gate::new(GateParts { config, policy, store, metrics: Arc::clone(&metrics) })?;
+        // Before the first request: what was refreshed once counts from the start.
+        gate.use_trust_roots(trust_roots.current());
         if let Err(error) = gate.record_policy().await {
             // A full disk must not keep what is recorded from being served (DESIGN §10).
             tracing::error!(?error, "the trust policy is in force, but its load could not be recorded");
@@ -87,7 +91,9 @@ impl Instance {
         let admin = AdminRoutes::new(Arc::clone(&gate), Arc::clone(&readiness));
         let admin = server::serve(small(Listener::Admin), listeners.admin, admin, admin_shutdown.clone());
         let socket = ControlSocket::bind(&config.data.join(SOCKET)).map_err(|error| format!("the control socket: {error}"))?;
-        let control = ControlRoutes::new(Arc::clone(&gate), auth.clone(), Arc::clone(&readiness), reloader(&policy, &auth));
+        trust_roots.watch(&gate, &admin_shutdown);
+        let reload = reloader(&policy, &auth);
+        let control = ControlRoutes::new(Arc::clone(&gate), auth.clone(), trust_roots, Arc::clone(&readiness), reload);
         if let Some(auth) = auth.clone() {
             tokio::spawn(auth.watch(admin_shutdown.clone()));
         }
@@ -198,6 +204,11 @@ async fn open_auth(config: &ServerConfig, address: SocketAddr, store: &Store, me
     let (config, store, metrics) = (config.clone(), store.clone(), Arc::clone(metrics));
     let opened = tokio::task::spawn_blocking(move || Auth::open(&config, address, &store, metrics)).await;
     opened.map_err(|error| error.to_string())?.map_err(|error| format!("client authentication: {error}"))
+}
+
+async fn open_trust_roots(config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Arc<TrustRoots>, String> {
+    let (roots, data, metrics) = (config.trust_roots.clone(), config.data.clone(), Arc::clone(metrics));
+    tokio::task::spawn_blocking(move || TrustRoots::open(&roots, &data, &metrics)).await.map_err(|error| error.to_string())?
 }
 
 fn reloader(policy: &Arc<PolicyFile>, auth: &Option<Arc<Auth>>) -> ReloadPolicy {
