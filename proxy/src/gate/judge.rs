@@ -34,7 +34,7 @@ const LEASE: i64 = 1_800;
 
 type Deciding = std::pin::Pin<Box<dyn Future<Output = Result<Arc<Decided>, GateError>> + Send>>;
 
-/// [`evaluate`], or [`sealgate_verifier::explain`], which decides the same and lists more.
+/// [`evaluate()`], or [`sealgate_verifier::explain`], which decides the same and lists more.
 pub(in crate::gate) type Decision = fn(&Evidence, &Policy, Timestamp) -> Verdict;
 
 /// A verdict, and what it was made of.
