@@ -130,11 +130,11 @@ fn parts_of_a_blob_are_served_as_rfc_9110_says() {
         assert!(reply.complete && reply.body == bytes[start..end], "{range}");
         assert_eq!(reply.header("content-range"), Some(format!("bytes {start}-{}/{size}", end - 1).as_str()), "{range}");
     }
-    for range in [format!("bytes={size}-"), format!("bytes={}-{}", size * 2, size * 3), "bytes=-0".to_owned()] {
+    for range in [format!("bytes={size}-"), format!("bytes={}-{}", size * 2, size * 3), "bytes=-0".to_owned(), "bytes=5-4".to_owned()] {
         let reply = scene.range(&range).expect(416);
         assert_eq!(reply.header("content-range"), Some(format!("bytes */{size}").as_str()), "{range}");
     }
-    for nonsense in ["bytes=5-4", "bytes=a-b", "items=0-1"] {
+    for nonsense in ["bytes=a-b", "items=0-1"] {
         let reply = scene.range(nonsense).expect(200);
         assert!(reply.complete && reply.body == bytes[..], "{nonsense} is ignored");
     }

@@ -42,3 +42,5 @@ pub const TRUST_ROOT_BYTES: usize = 4 * 1024 * 1024;
 pub const TRUST_STORES: usize = 16;
 /// Files of one kind in one trust store.
 pub const TRUST_STORE_FILES: usize = 64;
+/// Images under `watch`: at the default pace of six hours two requests a second, at most.
+pub const WATCHED: usize = 10_000;

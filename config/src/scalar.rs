@@ -46,6 +46,11 @@ impl Problems<'_> {
         self.parsed(node, "a duration such as 30s, 5m, 24h or 14d, at most ten years", duration)
     }
 
+    /// A number of bytes.
+    pub fn size(&mut self, node: &Node) -> Option<u64> {
+        self.parsed(node, "a size such as 512MiB, 200GiB or 2TB, at most 8EiB", size)
+    }
+
     /// `true` or `false`.
     pub fn boolean(&mut self, node: &Node) -> Option<bool> {
         self.parsed(node, "true or false", |text| match text {
@@ -107,6 +112,25 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.checked_mul(seconds)?)).filter(|duration| *duration <= LONGEST)
 }
 
+/// A number and a unit: B, the decimal kB to TB or the binary KiB to TiB (IEC 80000-13). Up to `i64::MAX` bytes.
+pub(crate) fn size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let bytes: u64 = match unit {
+        "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    decimal(number).filter(|_| digits > 0)?.checked_mul(bytes).filter(|bytes| i64::try_from(*bytes).is_ok())
+}
+
 /// `2027-01-01T00:00:00Z` (RFC 3339 §5.6), UTC and whole seconds only.
 pub(crate) fn timestamp(text: &str) -> Option<Timestamp> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
@@ -144,6 +168,33 @@ mod tests {
         }
         for bad in ["", "5", "m", "-5m", "+5m", "5 m", "1.5h", "5m30s", "5M", "5ms", "99999999999999999999d", "9999d9", "999999d", "٥m"] {
             assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_a_unit_that_says_which_thousand() {
+        for (text, bytes) in
+            [("0B", 0), ("1kB", 1_000), ("1KiB", 1_024), ("512MiB", 536_870_912), ("200GiB", 214_748_364_800), ("2TB", 2_000_000_000_000)]
+        {
+            assert_eq!(size(text), Some(bytes), "{text}");
+        }
+        for bad in [
+            "",
+            "5",
+            "GiB",
+            "-5GiB",
+            "+5GiB",
+            "5 GiB",
+            "1.5GiB",
+            "5G",
+            "5gib",
+            "5KB",
+            "5PiB",
+            "99999999999TiB",
+            "9223372036854775808B",
+            "\u{665}GiB",
+        ] {
+            assert_eq!(size(bad), None, "{bad}");
         }
     }
 

@@ -67,6 +67,7 @@ fn of(shape: &Shape) -> Value {
         Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Shape::Listen => text("^(localhost|[0-9.]+|\\[[0-9a-fA-F:.]+\\]):[0-9]{1,5}$"),
         Shape::Duration => text("^[0-9]+[smhd]$"),
+        Shape::Size => text("^[0-9]+(B|[kMGT]B|[KMGT]iB)$"),
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Shape::Choice(words) => json!({ "enum": words }),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sealgate_verifier::Pattern;
+use sealgate_verifier::{Pattern, Reference};
 
 use crate::error::ConfigErrors;
 
@@ -20,7 +20,9 @@ mod load;
 mod oidc;
 mod registry;
 mod secret;
+mod store;
 mod trust_root;
+mod watch;
 mod well_known;
 
 pub use action::{Action, Actions};
@@ -71,6 +73,10 @@ pub struct ServerConfig {
     pub auth: Option<Auth>,
     /// Which index holds metadata.
     pub index: IndexKind,
+    /// How much the store keeps.
+    pub keep: Keep,
+    /// Images that are looked at before anybody pulls them.
+    pub watch: Watch,
     /// Registries by canonical name.
     pub registries: BTreeMap<String, Registry>,
     /// The registry of requests that name none. Always a key of `registries`.
@@ -109,6 +115,30 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
     /// Whether HTTP/2 is offered. Default false: containerd shows a denial's reason only from HTTP/1.1's reason phrase.
     pub http2: bool,
+}
+
+/// How much the store keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Most bytes of blobs. None: as many as the volume takes.
+    pub max_size: Option<u64>,
+    /// Bytes of the volume that blobs leave free. None: see `store::room`.
+    pub reserve: Option<u64>,
+    /// How long what was just pulled or uploaded is spared. Default 30 min.
+    pub lease: Duration,
+}
+
+/// Images that are looked at before anybody pulls them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Which. Each of a configured registry.
+    pub images: Vec<Reference>,
+    /// How often. At least a minute, default 6 h.
+    pub every: Duration,
+    /// Whether the blobs of what is admitted are fetched as well.
+    pub fetch: bool,
+    /// How many are looked at at once, 1 to 16. Default 2.
+    pub at_once: usize,
 }
 
 /// Which embedded store holds the index.

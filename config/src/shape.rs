@@ -17,6 +17,8 @@ pub(crate) enum Shape {
     Listen,
     /// `30s`, `5m`, `24h`, `14d`.
     Duration,
+    /// `512MiB`, `200GiB`, `2TB`.
+    Size,
     /// `true` or `false`.
     Boolean,
     /// A whole number, at least the first and at most the second.

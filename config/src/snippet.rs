@@ -71,7 +71,8 @@ fn inner_keys(shape: &Shape, known: &mut Vec<&'static str>) {
         | Shape::Choice(_)
         | Shape::Pattern
         | Shape::Digest
-        | Shape::Time => {}
+        | Shape::Time
+        | Shape::Size => {}
     }
 }
 

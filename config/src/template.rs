@@ -40,7 +40,8 @@ admin: { listen: 127.0.0.1:5001 }
 
 # Blobs, ledger and index.
 data: ./data
-# store: { index: redb }              # or sled
+# What was pulled least recently goes first; never what was pushed here, evidence, or what the policy lists by digest.
+# store: { max-size: 200GiB, reserve: 5GiB }
 
 # What may pass.
 policy: trust-policy.yaml

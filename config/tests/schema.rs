@@ -177,6 +177,7 @@ fn reader_and_schema_know_the_same_keys_at_every_place() {
         ("auth: { oidc: [{ zzzz: 1 }] }", "/properties/auth/properties/oidc/items"),
         ("auth: { grants: [{ zzzz: 1 }] }", "/properties/auth/properties/grants/items"),
         ("store: { zzzz: 1 }", "/properties/store"),
+        ("watch: { images: nginx, zzzz: 1 }", "/properties/watch"),
         ("evidence: { zzzz: 1 }", "/properties/evidence"),
         ("limits: { zzzz: 1 }", "/properties/limits"),
         ("trust-root: { zzzz: 1 }", "/properties/trust-root"),

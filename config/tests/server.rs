@@ -51,7 +51,8 @@ admin: { listen: "[::1]:6001" }
 data: store
 policy: trust-policy.yaml
 tls: { certificate: gate.crt, key: gate.key, http2: true }
-store: { index: sled }
+store: { index: sled, max-size: 200GiB, reserve: 5GB, lease: 10m }
+watch: { images: [nginx:1, "registry.acme.example:5443/team/app", ghcr.io/a/b], every: 2h, fetch: true, at-once: 3 }
 registries:
   docker.io:
     tag-ttl: 1m
@@ -68,6 +69,11 @@ limits: { max-connections: 7 }
     assert_eq!(config.public_url.as_deref(), Some("https://gate.acme.example"));
     assert_eq!(config.admin.listen.to_string(), "[::1]:6001");
     assert!(config.data.is_absolute() && config.data.ends_with("store"));
+    let expected = sealgate_config::Keep { max_size: Some(200 << 30), reserve: Some(5_000_000_000), lease: Duration::from_mins(10) };
+    assert_eq!(config.keep, expected);
+    let watched: Vec<String> = config.watch.images.iter().map(ToString::to_string).collect();
+    assert_eq!(watched, ["docker.io/library/nginx:1", "acme.example/team/app", "ghcr.io/a/b"]);
+    assert_eq!((config.watch.every, config.watch.fetch, config.watch.at_once), (Duration::from_hours(2), true, 3));
     assert!(config.policy.as_ref().is_some_and(|p| p.ends_with("trust-policy.yaml")));
     assert!(config.tls.as_ref().is_some_and(|tls| tls.http2));
     assert_eq!(config.index, IndexKind::Sled);
@@ -139,8 +145,14 @@ const BAD: &[Case] = &[
     ("tls: { certificate: ., key: gate.key }\n", (1, 21), "is a folder", "relative to this file"),
     ("tls: { certificate: gate.crt, key: gate.key, http2: yes }\n", (1, 53), "found \"yes\"", "true or false"),
     ("store: { index: rocksdb }\n", (1, 17), "found \"rocksdb\"", "`redb` or `sled`"),
-    ("store: { max-size: 200GiB }\n", (1, 10), "`max-size` is not supported in this version", "remove it"),
-    ("store: { reserve: 5GiB }\n", (1, 10), "`reserve` is not supported in this version", "remove it"),
+    ("store: { max-size: 200G }\n", (1, 20), "found \"200G\"", "a size such as"),
+    ("store: { max-size: 4KiB }\n", (1, 20), "is under 1MiB", "as large as the images"),
+    ("store: { reserve: 5 }\n", (1, 19), "found \"5\"", "a size such as"),
+    ("store: { lease: 0s }\n", (1, 17), "under a second", "best 30m"),
+    ("watch: { every: 2h }\n", (1, 8), "`images` is missing", "add `images:`"),
+    ("watch: { images: [quay.io/a/b], every: 2h }\n", (1, 19), "\"quay.io\" is not configured", "add it under `registries`"),
+    ("watch: { images: nginx, every: 30s }\n", (1, 32), "under a minute", "1m or longer"),
+    ("watch: { images: [NGINX] }\n", (1, 19), "found \"NGINX\"", "an image such as"),
     ("evidence: { ttl: 5 }\n", (1, 18), "found \"5\"", "a duration such as 30s"),
     ("evidence: { ttl: 2h, max-stale: 1h }\n", (1, 33), "`max-stale` is shorter than `ttl`", "at least as long"),
     ("limits: { max-connections: 0 }\n", (1, 28), "found \"0\"", "from 1 to 1000000"),

@@ -7,7 +7,9 @@
 mod histogram;
 mod label;
 mod registry;
+mod store;
 mod trust_root;
+mod watch;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,7 +25,9 @@ use sealgate_verifier::sigstore::TrustRoot;
 pub use histogram::DurationHistogram;
 pub use label::{AuthenticationOutcome, DecisionOutcome, Endpoint, Listener, Phase, ReasonKind, StatusClass, UpstreamKind, UpstreamResult};
 pub use registry::RegistryMetrics;
+pub use store::StoreMetrics;
 pub use trust_root::TrustRootMetrics;
+pub use watch::WatchMetrics;
 
 /// `Content-Type` of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -62,6 +66,10 @@ pub struct Metrics {
     pub policy_loaded_timestamp: Gauge,
     /// `sealgate_store_writable`: 1 if the store takes writes.
     pub store_writable: Gauge,
+    /// Images that are looked at before anybody pulls them.
+    pub watch: WatchMetrics,
+    /// How full the store is.
+    pub store: StoreMetrics,
     /// `sealgate_tls_last_reload_success`: 1 if the certificate and key on disk are those in use, or TLS is off.
     pub tls_last_reload_success: Gauge,
     /// `sealgate_htpasswd_last_reload_success`: 1 if the users on disk are those in force, or there is no such file.
@@ -101,6 +109,8 @@ impl Metrics {
         let connections = register_connections(&mut registry);
         let authentications = register_authentications(&mut registry);
         let trust_roots = trust_root::Families::register(&mut registry);
+        let store = StoreMetrics::register(&mut registry);
+        let watch = WatchMetrics::register(&mut registry);
         let registries = registries.into_iter().map(|name| (name.to_owned(), Arc::new(families.resolve(name)))).collect();
         let mut metrics = Self {
             requests,
@@ -118,6 +128,8 @@ impl Metrics {
             policy_last_reload_success: Gauge::default(),
             policy_loaded_timestamp: Gauge::default(),
             store_writable: Gauge::default(),
+            store,
+            watch,
             tls_last_reload_success: Gauge::default(),
             htpasswd_last_reload_success: Gauge::default(),
             registry,
@@ -262,6 +274,15 @@ mod tests {
             "sealgate_policy_last_reload_success 0",
             "sealgate_policy_loaded_timestamp_seconds 0",
             "sealgate_store_writable 0",
+            "sealgate_store_bytes 0",
+            "sealgate_store_limit_bytes 0",
+            "sealgate_store_free_bytes 0",
+            "sealgate_store_reserve_bytes 0",
+            "sealgate_store_evicted_blobs_total 0",
+            "sealgate_store_evicted_bytes_total 0",
+            "sealgate_store_refused_writes_total 0",
+            "sealgate_watched_images 0",
+            r#"sealgate_watch_looks_total{outcome="failed"} 0"#,
             "sealgate_tls_last_reload_success 1",
             "sealgate_htpasswd_last_reload_success 1",
             r#"sealgate_authentications_total{outcome="failed"} 0"#,

@@ -264,6 +264,11 @@ impl Gate {
     /// SIGKILL, then a new start on the same data and ports, without waiting until it is ready.
     pub fn restart_unready(&mut self) {
         self.process.kill();
+        self.start_again();
+    }
+
+    /// A new start of a gate that has ended.
+    pub fn start_again(&mut self) {
         self.process = spawn(self.folder.path(), &self.environment, self.core);
     }
 
@@ -281,6 +286,13 @@ impl Gate {
     /// SIGHUP.
     pub fn reload(&self) {
         self.process.signal(Signal::HUP);
+    }
+
+    /// `sealgate store COMMAND --config …` beside this gate, run in its folder.
+    #[must_use]
+    pub fn store<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(&self, command: &str, arguments: I) -> Program {
+        let config = self.folder.path().join("sealgate.yaml");
+        sealgate(["store", command]).arg("--config").arg(config).args(arguments).folder(self.folder.path())
     }
 
     /// `sealgate COMMAND --config …` beside this gate, run in its folder.

@@ -213,6 +213,16 @@ impl Policy {
         &self.rules
     }
 
+    /// Every digest that some rule lists: what an admin pinned.
+    pub fn pinned(&self) -> impl Iterator<Item = Digest> {
+        self.rules.iter().flat_map(Rule::all_requirements).flat_map(|requirement| match requirement {
+            Requirement::Digests(digests) => digests.iter().copied().collect::<Vec<_>>(),
+            Requirement::Allow | Requirement::Deny | Requirement::SignedBy(_) | Requirement::Attested(_) | Requirement::AnyOf(_) => {
+                Vec::new()
+            }
+        })
+    }
+
     /// Which evidence the decision on `repository` will read.
     #[must_use]
     pub fn needs(&self, repository: &Repository) -> Needs {

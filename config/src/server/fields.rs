@@ -1,6 +1,6 @@
 //! What `sealgate.yaml` may hold (DESIGN §3).
 
-use crate::shape::{Field, Later, Object, Shape};
+use crate::shape::{Field, Object, Shape};
 
 /// The whole file.
 pub(crate) static SERVER: Object = Object::new(&[
@@ -15,7 +15,8 @@ pub(crate) static SERVER: Object = Object::new(&[
         Shape::Object(&AUTH),
         "how clients authenticate, and what they may do; without it everybody pulls and nobody pushes",
     ),
-    Field::new("store", Shape::Object(&STORE), "how metadata is stored"),
+    Field::new("store", Shape::Object(&STORE), "how metadata is stored, and how much is kept"),
+    Field::new("watch", Shape::Object(&WATCH), "images that are looked at before anybody pulls them"),
     Field::new(
         "registries",
         Shape::Named(&Shape::Object(&REGISTRY)),
@@ -80,13 +81,21 @@ pub(crate) static GRANT: Object = Object::new(&[
 const ACTION: Shape = Shape::Choice(&["pull", "push", "sign", "delete"]);
 
 /// `store:`
-pub(crate) static STORE: Object = Object {
-    later: &[
-        Later { key: "max-size", mend: "remove it, and give the data folder a volume of the size that you want" },
-        Later { key: "reserve", mend: "remove it, and watch the free space of the data folder's volume" },
-    ],
-    ..Object::new(&[Field::new("index", Shape::Choice(&["redb", "sled"]), "the embedded store that holds the index; default redb")])
-};
+pub(crate) static STORE: Object = Object::new(&[
+    Field::new("index", Shape::Choice(&["redb", "sled"]), "the embedded store that holds the index; default redb"),
+    Field::new("max-size", Shape::Size, "most bytes of blobs; what was pulled least recently goes first; default: no limit of its own"),
+    Field::new("reserve", Shape::Size, "free bytes that blobs leave on the volume; default 1GiB, or 1/64 of a smaller volume"),
+    Field::new("lease", Shape::Duration, "how long what was just pulled or uploaded is spared; default 30m"),
+]);
+
+/// `watch:`
+pub(crate) static WATCH: Object = Object::new(&[
+    Field::new("images", Shape::OneOrMore(&Shape::Text), "references that are kept resolved and decided, so that age and scans ripen")
+        .required(),
+    Field::new("every", Shape::Duration, "how often each is looked at, a tenth more or less; at least 1m, default 6h"),
+    Field::new("fetch", Shape::Boolean, "fetch the blobs of what is admitted as well; default false"),
+    Field::new("at-once", Shape::Count(1, 16), "how many are looked at at once; default 2"),
+]);
 
 /// One entry of `registries:`
 pub(crate) static REGISTRY: Object = Object::new(&[

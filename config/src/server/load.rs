@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::address::{UpstreamUrl, split_port};
 use super::registry::{Registries, readable};
 use super::secret::Environment;
-use super::{Admin, IndexKind, ServerConfig, Tls, auth, environment as variable, fields, trust_root};
+use super::{Admin, ServerConfig, Tls, auth, environment as variable, fields, store, trust_root, watch};
 use crate::document::{Document, Secrecy, whole};
 use crate::error::ConfigErrors;
 use crate::file;
@@ -115,7 +115,11 @@ fn finish(
         }
         (Some(_) | None, _) => None,
     };
-    let index = members.get("store").and_then(|node| index(node, problems)).unwrap_or(IndexKind::Redb);
+    let (index, keep) = store::read(members.get("store"), problems);
+    let no_registries = std::collections::BTreeMap::new();
+    let registries = draft.registries.as_ref().map_or(&no_registries, |registries| &registries.by_name);
+    // With registries that could not be read no image could be told to be of one.
+    let watch = watch::read(members.get("watch").filter(|_| !registries.is_empty()), registries, problems);
     let shutdown_grace = members.get("shutdown-grace").and_then(|node| problems.duration(node)).unwrap_or(SHUTDOWN_GRACE);
     let (max_connections, upload_idle) = limits(members.get("limits"), problems);
     let trust_roots = trust_root::read(members.get("trust-root"), problems);
@@ -130,6 +134,8 @@ fn finish(
         tls,
         auth,
         index,
+        keep,
+        watch,
         registries: by_name,
         default_registry: default,
         evidence_ttl,
@@ -217,15 +223,6 @@ fn tls(node: &Node, problems: &mut Problems<'_>) -> Option<Tls> {
     let http2 = members.get("http2").and_then(|node| problems.boolean(node)).unwrap_or(false);
     let client_ca = members.get("client-ca").and_then(|node| readable(node, problems));
     Some(Tls { certificate: certificate?, key: key?, client_ca, http2 })
-}
-
-fn index(node: &Node, problems: &mut Problems<'_>) -> Option<IndexKind> {
-    let members = problems.members(node, &fields::STORE)?;
-    problems.parsed(members.get("index")?, "`redb` or `sled`", |text| match text {
-        "redb" => Some(IndexKind::Redb),
-        "sled" => Some(IndexKind::Sled),
-        _ => None,
-    })
 }
 
 fn evidence(node: Option<&Node>, problems: &mut Problems<'_>) -> [Duration; 3] {

@@ -24,6 +24,19 @@ const ANSWER: Duration = Duration::from_secs(90);
 /// # Errors
 /// When a gate runs and does not answer as it should; its own message, where it gives one.
 pub async fn post<T: DeserializeOwned>(data: &Path, path: &str, body: &impl Serialize) -> Result<Option<T>, Failure> {
+    post_within(data, path, body, ANSWER).await
+}
+
+/// As [`post`], for what takes longer.
+///
+/// # Errors
+/// As [`post`].
+pub async fn post_within<T: DeserializeOwned>(
+    data: &Path,
+    path: &str,
+    body: &impl Serialize,
+    limit: Duration,
+) -> Result<Option<T>, Failure> {
     let socket = data.join(SOCKET);
     let at = socket.display();
     let stream = match UnixStream::connect(&socket).await {
@@ -40,7 +53,7 @@ pub async fn post<T: DeserializeOwned>(data: &Path, path: &str, body: &impl Seri
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| Failure::error(error.to_string()))?;
-    let answer = exchange(stream, request, ANSWER)
+    let answer = exchange(stream, request, limit)
         .await
         .map_err(|error| Failure::new(Exit::TryAgain, format!("the gate at {at} does not answer: {error}")))?;
     if !answer.status.is_success() {

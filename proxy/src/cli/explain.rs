@@ -82,7 +82,7 @@ async fn here(reference: Reference, config: &ServerConfig) -> Result<Explanation
 }
 
 /// The canonical name of what a client asks the gate for: without the gate's own address, and under the configured registry's name.
-fn through_gate(asked: &Reference, config: &ServerConfig) -> Result<Reference, Failure> {
+pub(super) fn through_gate(asked: &Reference, config: &ServerConfig) -> Result<Reference, Failure> {
     let mut reference = asked.clone();
     let name = |repository: Result<Repository, _>| repository.map_err(|_| unknown(asked, config));
     if is_gate(asked.repository.registry(), config) {

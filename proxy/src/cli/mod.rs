@@ -21,11 +21,13 @@ pub mod generate_key_pair;
 pub mod healthcheck;
 pub mod image;
 pub mod init;
+pub mod ledger;
 pub mod local_image;
 pub mod output;
 pub mod password;
 pub mod platform;
 pub mod policy_schema;
+pub mod prefetch;
 pub mod progress;
 pub mod sbom;
 pub mod secrets;
@@ -33,6 +35,8 @@ pub mod serve;
 pub mod sign;
 pub mod signer;
 pub mod signing;
+pub mod stopped;
+pub mod store;
 pub mod token;
 pub mod trust_root;
 pub mod verify;
@@ -112,6 +116,14 @@ pub enum Command {
     /// Show and refresh the trust roots that a gate keeps current.
     #[command(subcommand)]
     TrustRoot(trust_root::TrustRootCommand),
+    /// Resolve, decide and fetch images before anybody pulls them.
+    Prefetch(prefetch::PrefetchArgs),
+    /// Keep house: look into the store, clean it, check it, back it up, move images between stores.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Prove that the ledger is whole.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Ask a running gate whether it is ready; for container health checks.
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Print a shell's completion script.
@@ -176,6 +188,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Token(command) => token::run(command),
         Command::Advisories(command) => advisories::run(command),
         Command::TrustRoot(command) => trust_root::run(command),
+        Command::Prefetch(args) => prefetch::run(args),
+        Command::Store(command) => store::run(command),
+        Command::Ledger(command) => ledger::run(command),
         Command::Healthcheck(args) => healthcheck::run(args),
         Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(args),
@@ -232,6 +247,9 @@ mod tests {
             "token",
             "advisories",
             "trust-root",
+            "prefetch",
+            "store",
+            "ledger",
             "healthcheck",
             "completion",
             "version",

@@ -5,6 +5,7 @@ mod instance;
 pub mod log;
 mod policy;
 pub(super) mod signals;
+mod watch;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use sealgate_verifier::Policy;
 use super::config_file::{self, ConfigArgs};
 use super::exit::{Exit, Failure};
 pub use binding::Listeners;
-pub use instance::Instance;
+pub use instance::{Instance, store_options};
 pub use log::LogFormat;
 use signals::Signals;
 

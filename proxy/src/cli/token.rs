@@ -84,7 +84,7 @@ fn action(text: &str) -> Result<Action, String> {
     Action::named(text).ok_or_else(|| "expected pull, push, sign or delete".to_owned())
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let unit = |unit| match unit {
         'm' => Some(60),
         'h' => Some(3_600),

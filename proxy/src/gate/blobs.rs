@@ -171,9 +171,15 @@ impl Gate {
     /// [`GateError::BlobUnknown`], or the upstream's or the store's failure.
     pub async fn blob(self: &Arc<Self>, repository: &Repository, blob: &Admitted<ServedBlob>) -> Result<BlobContent, GateError> {
         let ServedBlob { digest, size } = *blob.get();
+        // Before the look whether it is there: from then on it is not removed.
+        self.store.touch(&digest);
         let key = (repository.clone(), digest);
+        let held = |content| match content {
+            BlobContent::Stored(stored) => BlobContent::Stored(self.store.held(&digest, stored)),
+            growing @ BlobContent::Growing(_) => growing,
+        };
         if let Some(open) = self.open_blobs.get(&key).filter(|open| open.reader.is_whole(size)) {
-            return Ok(BlobContent::Stored(open));
+            return Ok(held(BlobContent::Stored(open)));
         }
         if let Some(growing) = self.growing(&key) {
             self.metrics.singleflight_joined.inc();
@@ -190,7 +196,7 @@ impl Gate {
         if !leads.into_inner() && matches!(found, Ok(BlobContent::Growing(_))) {
             self.metrics.singleflight_joined.inc();
         }
-        found.map_err(|error| match error {
+        found.map(held).map_err(|error| match error {
             GateError::ManifestUnknown => GateError::BlobUnknown,
             other => other,
         })
@@ -211,7 +217,7 @@ impl Gate {
         Ok(true)
     }
 
-    fn growing(&self, key: &Key) -> Option<Growing> {
+    pub(in crate::gate) fn growing(&self, key: &Key) -> Option<Growing> {
         let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.get(key).filter(|growing| !matches!(*growing.progress.borrow(), Progress::Failed)).cloned()
     }
@@ -240,6 +246,10 @@ impl Gate {
             size,
             received: self.metrics.upstream_bytes.clone(),
         };
+        let (blobs, wanted) = (Arc::clone(self.store.blobs()), size);
+        // Before the upstream is asked: what has no room is refused whole, not cut off.
+        let room = tokio::task::spawn_blocking(move || blobs.make_room(wanted)).await.map_err(GateError::store)?;
+        room.map_err(GateError::store)?;
         let (growing, work) = fetch::start(request, Arc::clone(self.store.blobs())).await?;
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), growing.clone());
         self.metrics.fetches_in_flight.inc();

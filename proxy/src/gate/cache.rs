@@ -64,6 +64,27 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
         }
     }
 
+    /// Every value.
+    pub fn values(&self) -> Vec<V> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.entries.values().map(|entry| entry.value.clone()).collect()
+    }
+
+    /// Forgets every key that `gone` names.
+    pub fn remove_where(&self, gone: impl Fn(&K) -> bool) {
+        let mut guard = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let inner = &mut *guard;
+        let mut freed = 0;
+        inner.entries.retain(|key, entry| {
+            let stays = !gone(key);
+            freed += if stays { 0 } else { entry.weight };
+            stays
+        });
+        inner.weight -= freed;
+        let entries = &inner.entries;
+        inner.order.retain(|key| entries.contains_key(key));
+    }
+
     /// Forgets `key`.
     pub fn remove(&self, key: &K) {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
@@ -93,5 +114,11 @@ mod tests {
         assert_eq!(cache.get(&0), Some(9));
         cache.remove(&0);
         assert_eq!(cache.get(&0), None);
+        let cache = Cache::new(30);
+        (0..3).for_each(|key| cache.insert(key, key, 10));
+        cache.remove_where(|key| *key != 1);
+        assert_eq!(cache.values(), [1]);
+        (5..7).for_each(|key| cache.insert(key, key, 10));
+        assert_eq!((cache.get(&1), cache.get(&5), cache.get(&6)), (Some(1), Some(5), Some(6)), "their weight is free again");
     }
 }

@@ -148,6 +148,8 @@ impl<T> Admitted<T> {
 /// A manifest as it leaves the gate.
 #[derive(Debug, Clone)]
 pub struct ServedManifest {
+    /// Its digest.
+    pub digest: Digest,
     /// The bytes, exactly as the upstream sent them.
     pub bytes: Bytes,
     /// The response's headers.
@@ -187,7 +189,7 @@ impl Decided {
     pub fn admitted_manifest(&self) -> Option<Admitted<ServedManifest>> {
         match self.outcome {
             Outcome::Admitted(_) | Outcome::Evidence { .. } | Outcome::Audited(_) => {
-                Some(Admitted(ServedManifest { bytes: self.bytes.clone(), headers: self.headers.clone() }))
+                Some(Admitted(ServedManifest { digest: self.digest, bytes: self.bytes.clone(), headers: self.headers.clone() }))
             }
             Outcome::Leased { .. } | Outcome::Denied(_) => None,
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sealgate_registry::FetchError;
 
 use crate::gate::decided::Decided;
+use crate::store::room::NoRoom;
 
 /// Why the gate does not serve something.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub enum GateError {
         /// For the log only.
         detail: Arc<str>,
     },
+    /// There is no room for what must be stored first, and none could be made.
+    NoRoom(NoRoom),
     /// A task ended without a result. Never expected; denied and logged.
     Internal,
 }
@@ -60,12 +63,17 @@ impl GateError {
             | Self::ManifestUnknown
             | Self::BlobUnknown
             | Self::BadManifest { .. }
-            | Self::Store { .. } => false,
+            | Self::Store { .. }
+            | Self::NoRoom(_) => false,
         }
     }
 
     /// A store error, with its detail for the log.
-    pub fn store(error: impl std::fmt::Display) -> Self {
+    pub fn store(error: impl std::error::Error + 'static) -> Self {
+        if let Some(full) = NoRoom::of(&error) {
+            tracing::error!(%full, "the store is full");
+            return Self::NoRoom(*full);
+        }
         let detail = error.to_string();
         tracing::error!(%detail, "the store failed");
         Self::Store { detail: detail.into() }

@@ -71,7 +71,7 @@ impl Gate {
             }
         }
         let headers = ManifestHeaders::of(&raw.manifest, &digest);
-        Ok(Some(Lane(ServedManifest { bytes: raw.bytes.clone(), headers })))
+        Ok(Some(Lane(ServedManifest { digest, bytes: raw.bytes.clone(), headers })))
     }
 
     /// A blob through the lane: what this client uploaded, or evidence that it may read to sign beside it.

@@ -14,11 +14,14 @@ pub mod explain;
 pub mod explanation;
 pub mod fetch;
 pub mod flight;
+pub mod import;
 pub mod judge;
+mod keep;
 pub mod lane;
 pub mod listing;
 pub mod material;
 pub mod overlay;
+pub mod prefetch;
 pub mod push;
 pub mod record;
 pub mod resolve;
@@ -131,6 +134,8 @@ pub struct Gate {
     pushed_evidence: Cache<Key, (u64, Arc<HeldEvidence>)>,
     editions: Editions,
     uploads: Arc<Uploads>,
+    /// Tags whose last resolution serves because their upstream cannot confirm it.
+    unconfirmed: Cache<(Repository, Tag), Digest>,
     /// Blob -> the manifest, evidence by what it says, that somebody who may sign read last.
     lane_blobs: Cache<Key, Digest>,
     /// Pusher and blob -> the repository to which they uploaded it last, for mounts that name none.
@@ -144,7 +149,7 @@ impl Gate {
     /// What is wrong with an upstream's configuration.
     pub fn new(parts: GateParts) -> Result<Arc<Self>, String> {
         let GateParts { config, policy, store, metrics } = parts;
-        Ok(Arc::new(Self {
+        let gate = Arc::new(Self {
             upstreams: Upstreams::new(&config, &metrics)?,
             clock: Clock::new(store.high_water()),
             policy: ArcSwap::from_pointee(PolicyLoad { policy, epoch: 0 }),
@@ -173,10 +178,13 @@ impl Gate {
             uploads: Arc::new(Uploads::new(config.upload_idle)),
             lane_blobs: Cache::new(GRANTS),
             uploaded_to: Cache::new(GRANTS),
+            unconfirmed: Cache::new(TAGS),
             config,
             store,
             metrics,
-        }))
+        });
+        gate.store.set_roots(Arc::new(keep::Stays::of(&gate)));
+        Ok(gate)
     }
 
     /// Where a request for `name` with this `?ns=` points.

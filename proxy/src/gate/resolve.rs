@@ -72,19 +72,25 @@ impl Gate {
                     self.metrics.tag_moves.inc();
                     tracing::info!(%repository, %tag, from = ?recorded, to = %digest, "a tag moved");
                 }
-                self.tags.insert((repository.clone(), tag.clone()), Resolution { digest, fresh_until: now.plus(ttl) }, 1);
+                let key = (repository.clone(), tag.clone());
+                self.unconfirmed.remove(&key);
+                self.tags.insert(key, Resolution { digest, fresh_until: now.plus(ttl) }, 1);
                 Ok(digest)
             }
             // The upstream says that the tag is gone: that is an answer, not a failure.
             Err(error @ (FetchError::NotFound | FetchError::Denied { .. })) => {
                 self.tags.remove(&(repository.clone(), tag.clone()));
+                self.unconfirmed.remove(&(repository.clone(), tag.clone()));
                 Err(error.into())
             }
             Err(error) => {
                 let now = self.now();
                 let Some(digest) = self.usable_resolution(repository, tag, now)? else { return Err(error.into()) };
                 tracing::warn!(%repository, %tag, %error, "the upstream cannot confirm a tag; its last resolution serves");
-                self.tags.insert((repository.clone(), tag.clone()), Resolution { digest, fresh_until: now.plus(RETRY.min(ttl)) }, 1);
+                let key = (repository.clone(), tag.clone());
+                // Evicted now, it could not be had again.
+                self.unconfirmed.insert(key.clone(), digest, 1);
+                self.tags.insert(key, Resolution { digest, fresh_until: now.plus(RETRY.min(ttl)) }, 1);
                 Ok(digest)
             }
         }

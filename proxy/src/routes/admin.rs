@@ -31,6 +31,7 @@ impl AdminRoutes {
     fn metrics(&self, head: bool) -> Response<Body> {
         let metrics = self.gate.metrics();
         metrics.store_writable.set(i64::from(self.gate.store().writable()));
+        metrics.store.set(&self.gate.store().fill());
         document(CONTENT_TYPE, metrics.encode().into(), head)
     }
 

@@ -1,5 +1,8 @@
 //! The control socket (`data/control.sock`, mode 0600): what the command line asks a running server.
 
+mod image;
+mod store;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,6 +25,9 @@ use crate::metrics;
 use crate::routes::error::Refusal;
 use crate::store::TokenRecord;
 use crate::trust_root::{RootStatus, TrustRoots};
+
+pub use image::{Import, ImportReport, Plan, Prefetch, Prefetched, Verdict, import, prefetch};
+pub use store::{CollectGarbage, LedgerHead};
 
 /// Bytes of a request's body. A reference has under 1 KiB.
 pub const BODY: usize = 64 * 1024;
@@ -116,6 +122,14 @@ impl ControlRoutes {
             (&Method::POST, "/trust-root/status") => answer(&self.trust_roots.status(&self.gate)),
             (&Method::POST, "/trust-root/update") => self.update_trust_roots(request.into_body()).await,
             (&Method::GET, "/status") => Ok(self.status()),
+            (&Method::POST, "/prefetch") => match read(request.into_body()).await {
+                Ok(request) => prefetch(&self.gate, request).await.and_then(|found| answer(&found)),
+                Err(refusal) => Err(refusal),
+            },
+            (&Method::POST, path) if path.starts_with("/store/") => {
+                let path = path.to_owned();
+                self.store(&path, request.into_body()).await
+            }
             (
                 _,
                 "/explain" | "/reload" | "/status" | "/tokens/create" | "/tokens/list" | "/tokens/revoke" | "/trust-root/status"

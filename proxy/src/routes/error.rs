@@ -155,7 +155,7 @@ impl Refusal {
     /// 404 of the control socket.
     #[must_use]
     pub fn no_such_control_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "POST /explain, POST /reload, POST /tokens/…, GET /status")
+        Self::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "POST /explain, POST /reload, POST /tokens/..., POST /store/..., GET /status")
     }
 
     /// 404: there is no catalog (D5).
@@ -230,6 +230,18 @@ impl Refusal {
     pub fn method_not_allowed_here(allow: Methods) -> Self {
         let message = format!("this resource takes {}", allow.names());
         Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message) }
+    }
+
+    /// What failed in a command about the store, on the control socket: its admin may know all of it.
+    #[must_use]
+    pub fn housekeeping(message: String) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
+    }
+
+    /// 404 of the control socket: it is not in the store.
+    #[must_use]
+    pub fn not_stored(message: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message)
     }
 
     /// A push that was not taken.
@@ -352,6 +364,13 @@ impl From<GateError> for Refusal {
                 tracing::error!(%detail, "a request failed on the store");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "the gate cannot record its decision now; try again").later(PAUSE)
             }
+            // RFC 4918 §11.5. The numbers are the admin's business; the log has them.
+            GateError::NoRoom(_) => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "UNAVAILABLE",
+                "the gate's store is full and nothing in it may be evicted now; what is stored is served, nothing new is taken",
+            )
+            .later(PAUSE),
             GateError::Internal => {
                 tracing::error!("a request failed inside the gate");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "the gate cannot decide now; try again").later(PAUSE)

@@ -24,7 +24,7 @@ pub async fn respond(
     access: &Access,
     request: &Parts,
 ) -> Result<Response<Body>, Refusal> {
-    let ServedManifest { bytes, headers } = match gate.manifest(repository, reference).await {
+    let ServedManifest { digest, bytes, headers } = match gate.manifest(repository, reference).await {
         Ok(admitted) => admitted.into_inner(),
         Err(denied @ (GateError::Denied(_) | GateError::DeniedUnseen { .. })) => match gate.lane(access, repository) {
             Some(pass) => gate.lane_manifest(&pass, repository, reference).await?.ok_or(denied)?.into_inner(),
@@ -35,6 +35,8 @@ pub async fn respond(
         },
         Err(error) => return Err(error.into()),
     };
+    let by = (!access.principal().is_anonymous()).then(|| access.principal().to_string());
+    gate.pulled(repository, &digest, by.as_deref(), request.method != Method::HEAD);
     let mut response = Response::new(Body::empty());
     let mut map = HeaderMap::with_capacity(HEADERS);
     let unchanged = headers.etag.to_str().is_ok_and(|etag| none_match(&request.headers, etag));

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sealgate_verifier::Digest;
 
@@ -33,6 +34,17 @@ pub struct StoredBlob {
     pub size: u64,
     /// Its content.
     pub reader: Arc<dyn BlobReader>,
+}
+
+/// What is known of a stored blob without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Its digest, as its name says.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last used, as far as that was noted ([`BlobStore::note_use`]), or written.
+    pub used: SystemTime,
 }
 
 /// Writes one blob. Dropping it without [`BlobWriter::commit`] leaves nothing behind.
@@ -97,6 +109,26 @@ pub trait BlobStore: Send + Sync + 'static {
     /// # Errors
     /// I/O errors.
     fn list(&self) -> io::Result<Vec<(Digest, u64)>>;
+
+    /// What is stored, and when it was last used, in any order.
+    ///
+    /// # Errors
+    /// I/O errors.
+    fn inventory(&self) -> io::Result<Vec<Kept>>;
+
+    /// Notes that a blob was used now. May be lost; one that is not there is left alone.
+    ///
+    /// # Errors
+    /// I/O errors.
+    fn note_use(&self, digest: &Digest) -> io::Result<()>;
+
+    /// Sees to room for `bytes` more, where the store is bounded: before a blob of that size is begun.
+    ///
+    /// # Errors
+    /// [`super::room::NoRoom`], inside.
+    fn make_room(&self, _bytes: u64) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 pub(super) fn over_limit(digest: &Digest, found: u64, limit: usize) -> io::Error {

@@ -13,11 +13,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use sealgate_verifier::{Algorithm, Digest, Hasher};
 
-use super::blob::{BlobStore, BlobWriter, StoredBlob, over_limit};
+use super::blob::{BlobStore, BlobWriter, Kept, StoredBlob, over_limit};
 use open_files::OpenFiles;
 use reader::FileReader;
 use verified::Verified;
@@ -98,7 +99,7 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// The digest of what can be read, and how many bytes that were.
-fn hash(algorithm: Algorithm, mut from: impl Read) -> io::Result<Digest> {
+pub(super) fn hash(algorithm: Algorithm, mut from: impl Read) -> io::Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
     let mut piece = vec![0; PIECE];
     loop {
@@ -112,12 +113,10 @@ fn hash(algorithm: Algorithm, mut from: impl Read) -> io::Result<Digest> {
 }
 
 impl Shared {
-    /// The folder and the path of a blob. Both come from the hash's own digits, never from a text.
+    /// The folder and the path of a blob.
     fn place(&self, digest: &Digest) -> (PathBuf, PathBuf) {
-        let hex = digest.hex();
-        let folder = self.blobs.join(digest.algorithm().name()).join(hex.get(..2).unwrap_or_default());
-        let path = folder.join(hex);
-        (folder, path)
+        let path = path(&self.blobs, digest);
+        (path.parent().map(Path::to_owned).unwrap_or_default(), path)
     }
 
     /// Hashes the blob at `path` again and moves it away when it is not what its name says; says whether it is. The caller has the
@@ -202,20 +201,41 @@ impl BlobStore for FileBlobStore {
     }
 
     fn list(&self) -> io::Result<Vec<(Digest, u64)>> {
-        let mut blobs = Vec::new();
-        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            let Some(folders) = found(fs::read_dir(self.shared.blobs.join(algorithm.name())))? else { continue };
-            for folder in folders {
-                for entry in fs::read_dir(folder?.path())? {
-                    let entry = entry?;
-                    let name = entry.file_name();
-                    let digest = name.to_str().and_then(|hex| format!("{}:{hex}", algorithm.name()).parse::<Digest>().ok());
-                    if let (Some(digest), Some(metadata)) = (digest, found(entry.metadata())?) {
-                        blobs.push((digest, metadata.len()));
-                    }
+        Ok(self.inventory()?.into_iter().map(|kept| (kept.digest, kept.size)).collect())
+    }
+
+    fn inventory(&self) -> io::Result<Vec<Kept>> {
+        inventory(&self.shared.blobs)
+    }
+
+    fn note_use(&self, digest: &Digest) -> io::Result<()> {
+        // Its modification time: it survives a lost index, and a crash loses only its latest values.
+        let Some(file) = found(File::open(self.shared.place(digest).1))? else { return Ok(()) };
+        file.set_modified(SystemTime::now())
+    }
+}
+
+/// The path of a blob. It comes from the hash's own digits, never from a text.
+pub(super) fn path(blobs: &Path, digest: &Digest) -> PathBuf {
+    let hex = digest.hex();
+    blobs.join(digest.algorithm().name()).join(hex.get(..2).unwrap_or_default()).join(&hex)
+}
+
+/// Every file below `blobs` whose name is a digest.
+pub(super) fn inventory(blobs: &Path) -> io::Result<Vec<Kept>> {
+    let mut kept = Vec::new();
+    for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+        let Some(folders) = found(fs::read_dir(blobs.join(algorithm.name())))? else { continue };
+        for folder in folders {
+            for entry in fs::read_dir(folder?.path())? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let digest = name.to_str().and_then(|hex| format!("{}:{hex}", algorithm.name()).parse::<Digest>().ok());
+                if let (Some(digest), Some(metadata)) = (digest, found(entry.metadata())?) {
+                    kept.push(Kept { digest, size: metadata.len(), used: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH) });
                 }
             }
         }
-        Ok(blobs)
     }
+    Ok(kept)
 }

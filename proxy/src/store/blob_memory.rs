@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use sealgate_verifier::{Algorithm, Digest, Hasher};
 
-use super::blob::{BlobReader, BlobStore, BlobWriter, StoredBlob, over_limit};
+use super::blob::{BlobReader, BlobStore, BlobWriter, Kept, StoredBlob, over_limit};
 
 type Blobs = Arc<RwLock<HashMap<Digest, Bytes>>>;
 
@@ -115,7 +116,16 @@ impl BlobStore for MemoryBlobStore {
     }
 
     fn list(&self) -> io::Result<Vec<(Digest, u64)>> {
+        Ok(self.inventory()?.into_iter().map(|kept| (kept.digest, kept.size)).collect())
+    }
+
+    fn inventory(&self) -> io::Result<Vec<Kept>> {
         let blobs = self.blobs.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(blobs.iter().map(|(digest, bytes)| (*digest, bytes.len() as u64)).collect())
+        let kept = |(digest, bytes): (&Digest, &Bytes)| Kept { digest: *digest, size: bytes.len() as u64, used: SystemTime::now() };
+        Ok(blobs.iter().map(kept).collect())
+    }
+
+    fn note_use(&self, _digest: &Digest) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -71,6 +71,31 @@ pub(super) fn read_digest(table: Table, rest: &[u8]) -> Result<Digest, MetadataE
     digest.ok_or_else(|| damaged(table.name(), "a key that ends in no digest"))
 }
 
+/// The repository and the digests that a whole key names.
+pub(super) fn read_key(table: Table, key: &[u8]) -> Result<(Repository, Vec<Digest>), MetadataError> {
+    let (repository, mut rest) = split(table, key)?;
+    let mut digests = Vec::with_capacity(2);
+    while let Some(first) = rest.first() {
+        let length = match first {
+            1 => 33,
+            2 => 65,
+            _ => return Err(damaged(table.name(), "a key that ends in no digest")),
+        };
+        let (digest, others) = rest.split_at_checked(length).ok_or_else(|| damaged(table.name(), "a key that ends in no digest"))?;
+        digests.push(read_digest(table, digest)?);
+        rest = others;
+    }
+    Ok((repository, digests))
+}
+
+/// The repository of a whole key, and what follows it.
+pub(super) fn split(table: Table, key: &[u8]) -> Result<(Repository, &[u8]), MetadataError> {
+    let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
+    let repository = std::str::from_utf8(name).ok().and_then(|name| name.parse().ok());
+    let repository = repository.ok_or_else(|| damaged(table.name(), "a key that begins with no repository"))?;
+    Ok((repository, key.get(name.len() + 1..).unwrap_or_default()))
+}
+
 /// The tag that is all of `rest`.
 pub(super) fn read_tag(table: Table, rest: &[u8]) -> Result<Tag, MetadataError> {
     let text = std::str::from_utf8(rest).ok();

@@ -60,6 +60,15 @@ pub enum StoreError {
         /// Data folder.
         folder: PathBuf,
     },
+    /// A restore into the folder was begun and did not end.
+    #[error(
+        "the data folder {} holds an unfinished restore. Run `sealgate store restore` again, or remove what is in the folder",
+        folder.display()
+    )]
+    Restoring {
+        /// Data folder.
+        folder: PathBuf,
+    },
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -95,6 +104,7 @@ impl StoreError {
             | Self::NewerFormat { .. }
             | Self::UnreadableFormat { .. }
             | Self::LedgerMissing { .. }
+            | Self::Restoring { .. }
             | Self::Closing => false,
         }
     }

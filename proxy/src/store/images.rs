@@ -85,11 +85,13 @@ impl Store {
         Ok(entries.iter().map(|(rest, ())| codec::read_digest(table, rest)).collect::<Result<_, _>>()?)
     }
 
-    /// The size of `blob`, where the repository's upstream delivered or confirmed it (DESIGN §1.4).
+    /// The size of `blob`, where the repository's upstream delivered or confirmed it (DESIGN §1.4). Whoever asks relies on the answer, so
+    /// that renews the blob's lease.
     ///
     /// # Errors
     /// The index cannot be read.
     pub fn possession(&self, repository: &Repository, blob: &Digest) -> Result<Option<u64>, StoreError> {
+        self.touch(blob);
         Ok(self.inner.index.get(Table::Possessions, &codec::digest(repository, blob))?)
     }
 

@@ -13,6 +13,9 @@ use super::metadata::{Batch, MetadataError, MetadataStore, Table};
 use super::records::{ManifestRecord, PushedManifest, PushedTag, TagRecord};
 use super::write_behind::{BUFFER_BYTES, WriteBehind};
 
+/// Entries that a walk over a table holds at a time.
+const PAGE: usize = 4_096;
+
 /// That a tag still points where it did. Its own table, since it is no transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Confirmation {
@@ -58,6 +61,31 @@ impl Index {
             Ok((key.get(prefix.len()..).unwrap_or_default().to_vec(), value))
         };
         entries.into_iter().map(open).collect()
+    }
+
+    /// The tables as they are kept.
+    pub(super) const fn raw(&self) -> &WriteBehind {
+        &self.store
+    }
+
+    /// Every entry of a table, with its whole key, in pages.
+    pub(super) fn each<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        mut visit: impl FnMut(&[u8], T) -> Result<(), MetadataError>,
+    ) -> Result<(), MetadataError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page = self.scan_after::<T>(table, &[], after.as_deref(), PAGE)?;
+            let full = page.len() == PAGE;
+            for (key, value) in page {
+                visit(&key, value)?;
+                after = Some(key);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
     }
 
     fn note<T>(&self, result: Result<T, MetadataError>) -> Result<T, MetadataError> {
@@ -176,6 +204,12 @@ pub(super) fn fold(batch: &mut Batch, record: &Record) -> Result<(), MetadataErr
             put(batch, Table::Possessions, codec::digest(repository, digest), size)?;
             put(batch, Table::Deliveries, codec::of_registry(repository.registry(), digest), &())
         }
+        Event::PossessionLost { cause: _, blobs } => {
+            for blob in blobs {
+                blob.repositories.iter().for_each(|holder| batch.delete(Table::Possessions, codec::digest(holder, &blob.digest)));
+            }
+            Ok(())
+        }
         Event::TokenCreated { token } => put(batch, Table::Tokens, token.id.as_bytes().to_vec(), token),
         Event::TokenRevoked { id } => {
             batch.delete(Table::Tokens, id.as_bytes().to_vec());
@@ -245,6 +279,7 @@ fn fold_push(batch: &mut Batch, record: &Record) -> Result<(), MetadataError> {
         | Event::ManifestStored { .. }
         | Event::EvidenceStored { .. }
         | Event::PossessionGained { .. }
+        | Event::PossessionLost { .. }
         | Event::TokenCreated { .. }
         | Event::TokenRevoked { .. }
         | Event::VerdictChanged { .. } => Ok(()),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use sealgate_verifier::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use event::{Event, Listing};
+pub use event::{Event, Listing, Loss, LostBlob};
 pub use walk::Replay;
 
 use segment::Tail;
@@ -328,6 +328,20 @@ impl Ledger {
 /// Damage, [`LedgerError::Head`], I/O errors.
 pub fn verify(folder: &Path, head: Option<(u64, Digest)>) -> Result<Verified, LedgerError> {
     walk::verify(folder, None, head)
+}
+
+/// The files that hold the ledger up to `head`: path, name, and how many bytes of each belong to it.
+///
+/// # Errors
+/// Damage and I/O errors.
+pub fn segments(folder: &Path, head: Position) -> Result<Vec<(PathBuf, String, u64)>, LedgerError> {
+    let segments = segment::list(folder)?;
+    let part = |segment: segment::Segment| {
+        let name = segment.path.file_name()?.to_str()?.to_owned();
+        let bytes = head.offset.saturating_sub(segment.base).min(segment.len);
+        (bytes > 0).then_some((segment.path, name, bytes))
+    };
+    Ok(segments.into_iter().filter_map(part).collect())
 }
 
 fn is_full(error: &std::io::Error) -> bool {

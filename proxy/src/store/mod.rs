@@ -12,17 +12,26 @@
 //! quarantine/   bytes that no longer matched their digest
 //! ledger/       <offset>.jsonl
 //! index/        redb/ or sled/: may be deleted at any time while the gate is stopped
+//! access/       who pulled what; may be deleted at any time
 //! ```
 
+mod access_log;
+pub mod backup;
 pub mod blob;
 pub mod blob_files;
 pub mod blob_memory;
+pub mod check;
 mod codec;
 mod decisions;
 pub mod error;
+pub mod export;
 mod folder;
+mod guarded;
+pub mod house;
 mod images;
 mod index;
+pub mod layout;
+mod lease;
 pub mod ledger;
 pub mod metadata;
 pub mod metadata_memory;
@@ -30,26 +39,34 @@ pub mod metadata_redb;
 pub mod metadata_sled;
 mod opening;
 mod pushed;
+mod reach;
 pub mod records;
+pub mod room;
 mod tags;
 mod tokens;
+pub mod usage;
 pub mod write_behind;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealgate_config::IndexKind;
-use sealgate_verifier::Timestamp;
+use sealgate_verifier::{Digest, Repository, Timestamp};
 
-use blob::BlobStore;
+use access_log::AccessLog;
+use blob::{BlobStore, StoredBlob};
 pub use error::StoreError;
 use folder::FolderLock;
+use house::{Collected, Evicted, House, Roots};
 use index::Index;
+use lease::Leases;
 use ledger::{Event, Ledger, Position};
 pub use pushed::{Deleted, ManifestPush, PushError};
 pub use records::{
     AttachmentRecord, DecisionRecord, EvidenceRecord, ManifestRecord, Outcome, PushedManifest, PushedTag, TagRecord, TokenRecord,
 };
+
+use room::{Bounds, Room, Volume};
 
 /// Format version of the data folder that this build writes.
 pub const FORMAT: u32 = 1;
@@ -65,6 +82,33 @@ pub struct StoreOptions {
     pub folder: PathBuf,
     /// Which engine holds the index.
     pub index: IndexKind,
+    /// How much it may hold.
+    pub bounds: Bounds,
+}
+
+impl StoreOptions {
+    /// With the default bounds.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>, index: IndexKind) -> Self {
+        Self { folder: folder.into(), index, bounds: Bounds::default() }
+    }
+}
+
+/// How much a store holds and may hold, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fill {
+    /// Bytes of blobs, unfinished ones included.
+    pub used: u64,
+    /// Most bytes of blobs, where that is bounded.
+    pub limit: Option<u64>,
+    /// Bytes that are free on the volume.
+    pub free: u64,
+    /// Bytes of the volume that blobs leave free.
+    pub reserve: u64,
+    /// Writes that found no room since the start.
+    pub refused: u64,
+    /// What was evicted since the start.
+    pub evicted: Evicted,
 }
 
 /// What opening a store found and did.
@@ -104,8 +148,14 @@ pub struct Store {
 
 struct Inner {
     blobs: Arc<dyn BlobStore>,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     index: Arc<Index>,
+    leases: Arc<Leases>,
+    house: Arc<House>,
+    /// Data folder; none in memory.
+    data: Option<PathBuf>,
+    /// None in memory.
+    access: Option<AccessLog>,
     /// Held by whoever moves a tag, by hash of repository and tag.
     tag_locks: [tokio::sync::Mutex<()>; TAG_LOCKS],
     /// Held shared by whoever pushes to a repository, alone by whoever deletes from it.
@@ -132,19 +182,26 @@ impl Store {
         let index = Arc::new(Index::new(Box::new(metadata_memory::MemoryMetadata::default())));
         let ledger = Ledger::in_memory();
         ledger.follow(index.clone());
-        Self::assemble(Arc::new(blob_memory::MemoryBlobStore::default()), ledger, index, None, None)
+        let blobs: Arc<dyn BlobStore> = Arc::new(blob_memory::MemoryBlobStore::default());
+        Self::assemble(blobs, ledger, index, Bounds { reserve: Some(0), ..Bounds::default() }, None)
     }
 
-    fn assemble(
-        blobs: Arc<dyn BlobStore>,
-        ledger: Ledger,
-        index: Arc<Index>,
-        flusher: Option<opening::Flusher>,
-        lock: Option<FolderLock>,
-    ) -> Self {
+    fn assemble(blobs: Arc<dyn BlobStore>, ledger: Ledger, index: Arc<Index>, bounds: Bounds, disk: Option<opening::Disk>) -> Self {
+        let leases = Arc::new(Leases::new(bounds.lease));
+        let folder = disk.as_ref().map_or_else(|| PathBuf::from("/"), |disk| disk.folder.clone());
+        let room = Arc::new(Room::new(folder, bounds));
+        let guarded = guarded::GuardedBlobs { inner: blobs, leases: leases.clone(), room: room.clone() };
+        let (blobs, ledger): (Arc<dyn BlobStore>, _) = (Arc::new(guarded), Arc::new(ledger));
+        let house = Arc::new(House::new(blobs.clone(), index.clone(), ledger.clone(), leases.clone(), room.clone()));
+        let maker: std::sync::Weak<House> = Arc::downgrade(&house);
+        room.set_maker(maker);
+        let data = disk.as_ref().map(|disk| disk.folder.clone());
+        let access = disk.as_ref().map(|disk| AccessLog::new(&disk.folder));
+        let (flusher, lock) = disk.map(|disk| (disk.flusher, disk.lock)).unzip();
         let tag_locks = std::array::from_fn(|_| tokio::sync::Mutex::new(()));
         let push_locks = std::array::from_fn(|_| tokio::sync::RwLock::new(()));
-        let inner = Inner { blobs, ledger, index, tag_locks, push_locks, flusher: Mutex::new(flusher), lock: Mutex::new(lock) };
+        let (flusher, lock) = (Mutex::new(flusher), Mutex::new(lock));
+        let inner = Inner { blobs, ledger, index, leases, house, data, access, tag_locks, push_locks, flusher, lock };
         Self { inner: Arc::new(inner) }
     }
 
@@ -152,6 +209,73 @@ impl Store {
     #[must_use]
     pub fn blobs(&self) -> &Arc<dyn BlobStore> {
         &self.inner.blobs
+    }
+
+    /// Says what the index does not know about what must stay. Once.
+    pub fn set_roots(&self, roots: Arc<dyn Roots>) {
+        self.inner.house.set_roots(roots);
+    }
+
+    /// Renews the lease of a blob or manifest: until it ends, nothing of it is evicted or collected.
+    pub fn touch(&self, digest: &Digest) {
+        self.inner.leases.touch(digest);
+    }
+
+    /// The blob with a reader that keeps it from being removed until it is dropped.
+    #[must_use]
+    pub fn held(&self, digest: &Digest, blob: StoredBlob) -> StoredBlob {
+        self.inner.leases.held(digest, blob)
+    }
+
+    /// Notes in the access log that a manifest was pulled.
+    pub fn note_pull(&self, repository: &Repository, digest: &Digest, by: Option<&str>) {
+        if let Some(access) = &self.inner.access {
+            access.note(repository, digest, by);
+        }
+    }
+
+    /// What is to be done now and then: writes who used what, and makes room where it is short. Blocks on the disk.
+    pub fn keep_house(&self, now: Timestamp) {
+        let house = &self.inner.house;
+        house.note_uses();
+        if let Some(Err(error)) = self.inner.access.as_ref().map(|access| access.flush(now)) {
+            tracing::warn!(%error, "the access log could not be written");
+        }
+        // An obstacle remains where nothing may be evicted; whoever writes is told.
+        if house.room.obstacle(0).is_some() {
+            room::MakesRoom::make_room(&**house, 0);
+        }
+    }
+
+    /// Counts the blobs, for the limit and for [`Store::fill`]. Blocks on the disk.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn count(&self) -> Result<(), StoreError> {
+        self.inner.house.count()
+    }
+
+    /// How much there is, and how much there may be.
+    #[must_use]
+    pub fn fill(&self) -> Fill {
+        let Inner { house, .. } = &*self.inner;
+        let volume = house.room.volume().unwrap_or(Volume { free: 0, size: 0 });
+        Fill {
+            used: house.room.used(),
+            limit: house.room.bounds().max_size,
+            free: volume.free,
+            reserve: house.room.reserve(volume),
+            refused: house.room.refused(),
+            evicted: house.evicted(),
+        }
+    }
+
+    /// Removes blobs that nobody refers to and that were not used for `age`, or only says what would go. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The index or the ledger fails; what was removed until then is gone.
+    pub fn collect_garbage(&self, age: std::time::Duration, dry_run: bool) -> Result<Collected, StoreError> {
+        self.inner.house.collect(age, dry_run)
     }
 
     /// The ledger, for `ledger verify` and backups.

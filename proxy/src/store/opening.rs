@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use sealgate_config::IndexKind;
 use sealgate_verifier::{Digest, Timestamp};
 
+use super::backup::RESTORING;
 use super::blob::BlobStore;
 use super::blob_files::FileBlobStore;
 use super::folder::{self, FolderLock};
@@ -38,6 +39,9 @@ pub(super) fn open(options: &StoreOptions) -> Result<(Store, OpenReport), StoreE
     folder::create(data)?;
     folder::warn_if_open(data);
     let lock = FolderLock::take(data)?;
+    if data.join(RESTORING).exists() {
+        return Err(StoreError::Restoring { folder: data.clone() });
+    }
     let format = folder::format(data)?;
     let (blobs, leftovers) = FileBlobStore::open(data).map_err(StoreError::Blob)?;
     let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
@@ -71,7 +75,15 @@ pub(super) fn open(options: &StoreOptions) -> Result<(Store, OpenReport), StoreE
         action: "served",
         source,
     })?;
-    Ok((Store::assemble(blobs, ledger, index, Some(flusher), Some(lock)), report))
+    let disk = Disk { folder: data.clone(), flusher, lock };
+    Ok((Store::assemble(blobs, ledger, index, options.bounds, Some(disk)), report))
+}
+
+/// What only a store on a disk has.
+pub(super) struct Disk {
+    pub(super) folder: std::path::PathBuf,
+    pub(super) flusher: Flusher,
+    pub(super) lock: FolderLock,
 }
 
 struct OpenIndex {

@@ -143,7 +143,7 @@ fn a_folder_that_another_process_has_is_refused_with_its_number() {
         line.clear();
         assert_ne!(out.read_line(&mut line).unwrap(), 0);
     }
-    let refused = Store::open(&StoreOptions { folder: data.path().to_owned(), index: IndexKind::Redb }).err().unwrap();
+    let refused = Store::open(&StoreOptions::new(data.path(), IndexKind::Redb)).err().unwrap();
     assert!(matches!(refused, StoreError::Locked { owner: Some(pid), .. } if pid == child.id()), "{refused:?}");
     assert!(refused.to_string().contains("in use by another sealgate"), "{refused}");
     child.kill().unwrap();

@@ -143,7 +143,7 @@ fn a_store_opens_on_a_full_disk_and_serves() {
         }
         store.close().unwrap();
         let filler = disk.fill();
-        let opened = Store::open(&StoreOptions { folder: data.clone(), index: engine });
+        let opened = Store::open(&StoreOptions::new(&data, engine));
         let (store, _) = opened.unwrap_or_else(|error| panic!("{engine:?}: {error:?}"));
         check(&store, 50);
         let refused =

@@ -10,7 +10,7 @@ use sealgate_verifier::Timestamp;
 use crate::sample::{digest, open, repository, runtime, tag};
 
 fn options(folder: &std::path::Path) -> StoreOptions {
-    StoreOptions { folder: folder.to_owned(), index: IndexKind::Redb }
+    StoreOptions::new(folder, IndexKind::Redb)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use sealgate_verifier::{Descriptor, Digest, ImageManifest, Index, Manifest, Repo
 pub const ENGINES: [IndexKind; 2] = [IndexKind::Redb, IndexKind::Sled];
 
 pub fn open(folder: &Path, index: IndexKind) -> (Store, OpenReport) {
-    Store::open(&StoreOptions { folder: folder.to_owned(), index }).expect("the store opens")
+    Store::open(&StoreOptions::new(folder, index)).expect("the store opens")
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {

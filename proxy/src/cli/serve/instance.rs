@@ -11,12 +11,14 @@ use tokio::task::JoinHandle;
 use super::binding::Listeners;
 use super::policy::PolicyFile;
 use super::signals::{Request, Signals};
+use super::watch;
 use crate::auth::Auth;
 use crate::cli::control::SOCKET;
 use crate::gate::{Gate, GateParts};
 use crate::metrics::{Listener, Metrics};
 use crate::routes::{AdminRoutes, ControlRoutes, Readiness, ReloadPolicy, Routes};
 use crate::server::{self, ControlSocket, Limits, ServerOptions, ShutdownTrigger, Tls, TlsFiles};
+use crate::store::room::Bounds;
 use crate::store::{IndexState, Store, StoreOptions};
 use crate::trust_root::TrustRoots;
 
@@ -24,6 +26,9 @@ use crate::trust_root::TrustRoots;
 const NOTE_TIME: Duration = Duration::from_secs(60);
 /// Most connections of the admin and control listeners.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How often the access log is written (DESIGN §10), and how long the store may be over its limits unnoticed.
+const KEEP_HOUSE: Duration = Duration::from_secs(10);
 
 /// How often expired uploads are looked for: a quarter of their time, within these.
 const SWEEP_SHORTEST: Duration = Duration::from_millis(250);
@@ -81,6 +86,8 @@ impl Instance {
         let routes = Routes::new(Arc::clone(&gate), auth.clone());
         let routes = server::apart(server::layers(routes.clone(), Limits::pushes()), server::layers(routes, Limits::default()));
         tokio::spawn(sweep_uploads(Arc::downgrade(&gate), gate.config().upload_idle));
+        tokio::spawn(keep_house(Arc::downgrade(&gate)));
+        watch::start(&gate);
         let serving = spawn(server::serve(options, listeners.gate, routes, gate_shutdown), "gate");
 
         let small = |listener| {
@@ -157,6 +164,7 @@ impl Instance {
             let _ = task.await;
         }
         self.gate.note_time();
+        self.gate.keep_house().await;
         let store = self.gate.store().clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await.map_err(|error| error.to_string())?;
         closed.map_err(|error| format!("the store did not close cleanly: {error}"))?;
@@ -172,8 +180,15 @@ fn load_tls(config: &ServerConfig, metrics: &Arc<Metrics>) -> Result<Option<Arc<
     tls.map(Some).map_err(|error| format!("TLS: {error}"))
 }
 
+/// How the configuration has the store opened.
+#[must_use]
+pub fn store_options(config: &ServerConfig) -> StoreOptions {
+    let sealgate_config::Keep { max_size, reserve, lease } = config.keep;
+    StoreOptions { folder: config.data.clone(), index: config.index, bounds: Bounds { max_size, reserve, lease } }
+}
+
 async fn open_store(config: &ServerConfig) -> Result<Store, String> {
-    let options = StoreOptions { folder: config.data.clone(), index: config.index };
+    let options = store_options(config);
     let opened = tokio::task::spawn_blocking(move || Store::open(&options)).await.map_err(|error| error.to_string())?;
     let (store, report) = opened.map_err(|error| error.to_string())?;
     tracing::info!(
@@ -188,6 +203,22 @@ async fn open_store(config: &ServerConfig) -> Result<Store, String> {
         tracing::warn!(%reason, "the index was rebuilt from the ledger");
     }
     Ok(store)
+}
+
+/// Notes who used what and evicts what there is no room for, as long as the gate lives.
+async fn keep_house(gate: Weak<Gate>) {
+    let counting = gate.upgrade().map(|gate| gate.store().clone());
+    if let Some(store) = counting
+        && let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.count()).await
+    {
+        tracing::error!(%error, "the blobs could not be counted");
+    }
+    let mut ticks = tokio::time::interval(KEEP_HOUSE);
+    loop {
+        ticks.tick().await;
+        let Some(gate) = gate.upgrade() else { return };
+        gate.keep_house().await;
+    }
 }
 
 /// Removes uploads that nobody goes on with, as long as the gate lives.

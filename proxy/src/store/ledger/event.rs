@@ -137,6 +137,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },
+    /// Repositories no longer possess blobs, whose bytes go unless others keep them. A pull fetches them again.
+    PossessionLost {
+        /// Why.
+        cause: Loss,
+        /// Which.
+        blobs: Vec<LostBlob>,
+    },
     /// A decision other than the last one about its digest.
     VerdictChanged {
         /// The decision.
@@ -152,6 +159,27 @@ pub enum Event {
         /// Its identifier.
         id: String,
     },
+}
+
+/// Why blobs went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// There was no room, and they were pulled least recently.
+    Evicted,
+    /// No manifest lists them.
+    Unreferenced,
+}
+
+/// A blob that went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostBlob {
+    /// The blob.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Who possessed it.
+    pub repositories: Vec<Repository>,
 }
 
 /// What a manifest lists.
