@@ -12,13 +12,17 @@ mod cargo;
 mod dpkg;
 pub mod elf;
 pub mod golang;
+mod maven;
 mod npm;
 mod os_release;
 mod passwd;
 pub mod program;
 mod python;
+mod rpm;
 mod source;
+mod sqlite;
 mod stanza;
+mod zip;
 
 pub use source::{Source, source_of};
 
@@ -46,6 +50,8 @@ pub fn read(source: Source, path: &str, bytes: &[u8]) -> Result<Contribution, Pr
         Source::DpkgStatus | Source::DpkgStatusFile => dpkg::status(path, bytes)?,
         Source::DpkgFiles => dpkg::files(path, bytes),
         Source::ApkInstalled => apk::installed(path, bytes)?,
+        Source::RpmDatabase => rpm::database(path, bytes)?,
+        Source::JavaArchive => maven::archive(path, bytes)?,
         Source::NpmInstalled => npm::manifest(path, bytes)?,
         Source::NpmLock => npm::lock(path, bytes)?,
         Source::PythonMetadata => python::metadata(path, bytes)?,
@@ -83,7 +89,7 @@ impl Source {
     /// Bytes up to which a file of the kind is read.
     pub const fn limit(self) -> u64 {
         match self {
-            Self::UnsupportedDatabase(_) | Self::UnsupportedList(_) | Self::Program => FILE_BYTES,
+            Self::UnsupportedDatabase(_) | Self::UnsupportedList(_) | Self::Program | Self::RpmDatabase | Self::JavaArchive => FILE_BYTES,
             Self::OsRelease
             | Self::Passwd
             | Self::DpkgStatus

@@ -15,6 +15,10 @@ pub enum Source {
     DpkgFiles,
     /// apk's `installed`.
     ApkInstalled,
+    /// rpm's database in SQLite.
+    RpmDatabase,
+    /// A Java archive.
+    JavaArchive,
     /// `node_modules/NAME/package.json`.
     NpmInstalled,
     /// `package-lock.json`; it counts where nothing is installed beside it.
@@ -41,6 +45,8 @@ impl Source {
             Self::DpkgStatusFile => "dpkg status.d",
             Self::DpkgFiles => "dpkg file list",
             Self::ApkInstalled => "apk installed",
+            Self::RpmDatabase => "rpm database",
+            Self::JavaArchive => "Java archive",
             Self::NpmInstalled => "node_modules package.json",
             Self::NpmLock => "package-lock.json",
             Self::PythonMetadata => "Python metadata",
@@ -57,6 +63,8 @@ impl Source {
             Self::DpkgStatus
             | Self::DpkgStatusFile
             | Self::ApkInstalled
+            | Self::RpmDatabase
+            | Self::JavaArchive
             | Self::NpmInstalled
             | Self::NpmLock
             | Self::PythonMetadata
@@ -78,6 +86,8 @@ pub fn source_of(path: &str) -> Option<Source> {
         ("dpkg", "status.d", _) => Some(Source::DpkgStatusFile),
         ("dpkg", "info", name) if name.ends_with(".list") => Some(Source::DpkgFiles),
         ("apk", "db", "installed") => Some(Source::ApkInstalled),
+        (_, _, "rpmdb.sqlite") => Some(Source::RpmDatabase),
+        (_, _, name) if super::maven::is_archive(name) => Some(Source::JavaArchive),
         (_, _, "package.json") if super::npm::is_installed(path) => Some(Source::NpmInstalled),
         (_, _, "package-lock.json" | "npm-shrinkwrap.json") if !path.contains("node_modules/") => Some(Source::NpmLock),
         (_, _, "Cargo.lock") => Some(Source::CargoLock),
@@ -90,7 +100,7 @@ fn unsupported(above: &str, folder: &str, name: &str) -> Option<Source> {
     let database = match (above, folder, name) {
         (_, "rpm", "Packages") => "rpm database in BerkeleyDB",
         (_, "rpm", "Packages.db") => "rpm database in ndb",
-        (_, "rpm", "rpmdb.sqlite") => "rpm database in SQLite",
+        (_, "rpm", "rpmdb.sqlite-wal") => "rpm database with a write-ahead log",
         ("local", _, "desc") => "pacman database",
         (_, "opkg", "status") => "opkg database",
         ("db" | "pkg", _, "CONTENTS") => "Portage database",
@@ -118,7 +128,6 @@ fn unsupported_list(folder: &str, name: &str) -> Option<&'static str> {
         "gradle.lockfile" => "gradle.lockfile",
         name if name.ends_with(".gemspec") && folder == "specifications" => "Ruby gem",
         name if name.ends_with(".deps.json") => ".NET deps.json",
-        name if [".jar", ".war", ".ear"].iter().any(|ending| name.ends_with(ending)) => "Java archive",
         _ => return None,
     })
 }

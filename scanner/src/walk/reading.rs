@@ -53,6 +53,8 @@ impl Reading {
 impl Content {
     fn of(source: Option<Source>, entry: &Entry, first: &[u8]) -> Self {
         match source {
+            // An empty write-ahead log is what rpm leaves behind: everything is in the database.
+            Some(Source::UnsupportedDatabase(_)) if entry.size == 0 => Self::Pass,
             Some(source @ (Source::UnsupportedDatabase(_) | Source::UnsupportedList(_))) => Self::Whole(source, Some(vec![])),
             Some(source) if entry.size > source.limit() => Self::Whole(source, None),
             Some(source) => Self::Whole(source, Some(vec![])),
