@@ -3,7 +3,12 @@
 # It copies what was built before, so that it needs no network and no base image:
 #   tests/build-static --release        lays out target/dist: the static binary and the certificates of this machine
 #   docker build -t sealgate target/dist
+#   docker build -t sealgate:program --target program target/dist       the program alone, for images of CI jobs:
+#                                                                       COPY --from=sealgate:program /sealgate /usr/local/bin/
 # Dockerfile.build compiles from source instead.
+FROM scratch AS program
+COPY sealgate /sealgate
+
 FROM scratch
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY sealgate /usr/bin/sealgate
