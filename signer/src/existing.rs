@@ -155,7 +155,7 @@ fn identity(number: usize, signer: &Signer) -> SignerIdentity {
     let keys = || vec![TrustedKey { key: signer.public().clone(), until: None }];
     match (signer.principal(), signer.instance().is_some()) {
         (Principal::Keyless { issuer, identity }, _) => SignerIdentity::Keyless(KeylessIdentity {
-            issuer,
+            issuer: IdentityMatcher::Exact(issuer),
             subject: IdentityMatcher::Exact(identity),
             claims: BTreeMap::from([(Claim::SourceRepository, TextMatcher::Any)]),
             trust_root: root_name(number),

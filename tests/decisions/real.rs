@@ -71,7 +71,7 @@ impl RealImage {
         let identity = r"https://github\.com/slsa-framework/slsa-github-generator/\.github/workflows/generator_container_slsa3\.yml@refs/tags/v[0-9.]+";
         let source = TextMatcher::parse("https://github.com/slsa-framework/example-package");
         let keyless = KeylessIdentity {
-            issuer: "https://token.actions.githubusercontent.com".to_owned(),
+            issuer: IdentityMatcher::Exact("https://token.actions.githubusercontent.com".to_owned()),
             subject: IdentityMatcher::regexp(identity).expect("a regular expression"),
             claims: [(Claim::SourceRepository, source)].into(),
             trust_root: "public".to_owned(),

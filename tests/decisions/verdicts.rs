@@ -25,7 +25,7 @@ fn root(world: &World) -> TrustRootSource {
 fn of_instance(own: &World, other: &World, instance: &str) -> Policy {
     let claims = BTreeMap::from([(Claim::SourceRepository, TextMatcher::parse("https://github.com/acme/app"))]);
     let subject = IdentityMatcher::Exact(identity(0).subject);
-    let keyless = KeylessIdentity { issuer: identity(0).issuer, subject, claims, trust_root: instance.to_owned() };
+    let keyless = KeylessIdentity { issuer: IdentityMatcher::Exact(identity(0).issuer), subject, claims, trust_root: instance.to_owned() };
     let by = SignedBy { quorum: Quorum::Any, signers: vec!["app".to_owned()] };
     Policy::new(PolicyParts {
         revision: Revision(Digest::sha256(b"tests")),

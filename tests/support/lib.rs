@@ -16,6 +16,7 @@ pub mod hostile;
 pub mod image;
 pub mod issuer;
 pub mod keeper;
+pub mod keyless;
 pub mod layer;
 pub mod layout;
 pub mod notation;

@@ -285,7 +285,12 @@ fn keyless(who: usize, trusted: bool) -> KeylessIdentity {
     } else {
         BTreeMap::new()
     };
-    KeylessIdentity { issuer, subject: IdentityMatcher::Exact(subject), claims, trust_root: ROOT.to_owned() }
+    KeylessIdentity {
+        issuer: IdentityMatcher::Exact(issuer),
+        subject: IdentityMatcher::Exact(subject),
+        claims,
+        trust_root: ROOT.to_owned(),
+    }
 }
 
 fn statement(manifest: &Content, predicate_type: &str, predicate: &Value) -> String {

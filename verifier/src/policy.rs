@@ -242,7 +242,7 @@ fn check_signers(
                 errors.push(PolicyError::NoKey { signer: name.clone() });
             }
             SignerIdentity::Keyless(keyless)
-                if keyless.issuer == GITHUB_ISSUER && !keyless.claims.contains_key(&Claim::SourceRepository) =>
+                if keyless.issuer.matches(GITHUB_ISSUER) && !keyless.claims.contains_key(&Claim::SourceRepository) =>
             {
                 errors.push(PolicyError::AnySource { signer: name.clone() });
             }

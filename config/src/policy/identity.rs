@@ -39,7 +39,7 @@ pub(crate) fn keyless(members: &Members<'_>, trust_root: Option<TrustRootName>, 
         Some(node) => claims(node, problems),
         None => Some(BTreeMap::new()),
     };
-    Some(KeylessIdentity { issuer: issuer?, subject: exact.or(regexp)?, claims: claims?, trust_root: trust_root? })
+    Some(KeylessIdentity { issuer: IdentityMatcher::Exact(issuer?), subject: exact.or(regexp)?, claims: claims?, trust_root: trust_root? })
 }
 
 fn issuer(node: &Node, problems: &mut Problems<'_>) -> Option<String> {

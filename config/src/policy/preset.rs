@@ -80,7 +80,7 @@ impl Preset {
             Identity::Regexp(regexp) => IdentityMatcher::regexp(regexp).ok()?,
         };
         let claims = self.source.map(|source| (Claim::SourceRepository, TextMatcher::Exact(source.to_owned())));
-        let (issuer, trust_root) = (self.issuer.to_owned(), PUBLIC_ROOT.to_owned());
+        let (issuer, trust_root) = (IdentityMatcher::Exact(self.issuer.to_owned()), PUBLIC_ROOT.to_owned());
         let keyless = KeylessIdentity { issuer, subject, claims: claims.into_iter().collect(), trust_root };
         let images = if images.is_empty() { vec![self.images.parse().ok()?] } else { images };
         Some(Signer { identity: SignerIdentity::Keyless(keyless), images })
@@ -98,7 +98,7 @@ mod tests {
             let signer = preset.signer(Vec::new()).expect(preset.name);
             assert_eq!(signer.images.len(), 1, "{}", preset.name);
             let SignerIdentity::Keyless(keyless) = signer.identity else { panic!("{}", preset.name) };
-            assert_eq!(keyless.issuer == GITHUB_ISSUER, keyless.claims.contains_key(&Claim::SourceRepository), "{}", preset.name);
+            assert_eq!(keyless.issuer.matches(GITHUB_ISSUER), keyless.claims.contains_key(&Claim::SourceRepository), "{}", preset.name);
         }
         let cilium = Preset::named("cilium").and_then(|preset| preset.signer(Vec::new())).expect("a signer");
         let SignerIdentity::Keyless(cilium) = cilium.identity else { panic!("not keyless") };

@@ -27,19 +27,22 @@ pub struct SignerArgs {
     #[arg(long, value_name = "KEY")]
     pub key: Vec<String>,
     /// The identity that a keyless signature's certificate must carry, exactly
-    #[arg(long, value_name = "IDENTITY", requires = "certificate_oidc_issuer", conflicts_with_all = ["key", "certificate_identity_regexp"])]
+    #[arg(long, value_name = "IDENTITY", requires = "issuer", conflicts_with_all = ["key", "certificate_identity_regexp"])]
     pub certificate_identity: Option<String>,
     /// A regular expression that the whole identity must match
-    #[arg(long, value_name = "REGEXP", requires = "certificate_oidc_issuer", conflicts_with = "key")]
+    #[arg(long, value_name = "REGEXP", requires = "issuer", conflicts_with = "key")]
     pub certificate_identity_regexp: Option<String>,
     /// The OIDC issuer that the certificate must carry, exactly
-    #[arg(long, value_name = "URL", conflicts_with = "key")]
+    #[arg(long, value_name = "URL", group = "issuer", conflicts_with = "key")]
     pub certificate_oidc_issuer: Option<String>,
+    /// A regular expression that the whole issuer must match
+    #[arg(long, value_name = "REGEXP", group = "issuer", conflicts_with = "key")]
+    pub certificate_oidc_issuer_regexp: Option<String>,
     /// The source repository that the certificate must carry, such as `https://github.com/acme/app` or `https://github.com/acme/*`
-    #[arg(long, value_name = "URL", requires = "certificate_oidc_issuer")]
+    #[arg(long, value_name = "URL", requires = "issuer")]
     pub certificate_source_repository: Option<String>,
     /// Trust this instance of Sigstore, by its trusted_root.json, instead of the public one
-    #[arg(long, value_name = "FILE", requires = "certificate_oidc_issuer")]
+    #[arg(long, value_name = "FILE", requires = "issuer")]
     pub trusted_root: Option<PathBuf>,
 }
 
@@ -80,14 +83,21 @@ impl SignerArgs {
 
     fn identity(&self) -> Result<Option<KeylessIdentity>, Failure> {
         let usage = |problem: String| Failure::new(Exit::Usage, problem);
-        let subject = match (&self.certificate_identity, &self.certificate_identity_regexp) {
-            (Some(exact), _) => IdentityMatcher::Exact(exact.clone()),
-            (None, Some(text)) => {
-                IdentityMatcher::regexp(text).map_err(|error| usage(format!("--certificate-identity-regexp: {error}")))?
-            }
-            (None, None) => return Ok(None),
+        let matcher = |exact: &Option<String>, regexp: &Option<String>, name: &str| match (exact, regexp) {
+            (Some(exact), _) => Ok(Some(IdentityMatcher::Exact(exact.clone()))),
+            (None, Some(text)) => IdentityMatcher::regexp(text).map(Some).map_err(|error| usage(format!("--{name}-regexp: {error}"))),
+            (None, None) => Ok(None),
         };
-        let issuer = self.certificate_oidc_issuer.clone().ok_or_else(|| usage("--certificate-oidc-issuer is missing".to_owned()))?;
+        let subject = matcher(&self.certificate_identity, &self.certificate_identity_regexp, "certificate-identity")?;
+        let issuer = matcher(&self.certificate_oidc_issuer, &self.certificate_oidc_issuer_regexp, "certificate-oidc-issuer")?;
+        let (subject, issuer) = match (subject, issuer) {
+            (Some(subject), Some(issuer)) => (subject, issuer),
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(usage("--certificate-oidc-issuer is missing".to_owned())),
+            (None, Some(_)) => {
+                return Err(usage("--certificate-identity is missing: whose signature, of all that the issuer knows?".to_owned()));
+            }
+        };
         // Whoever writes an identity on the command line may leave this open, as with cosign; a policy must say so.
         let source = self.certificate_source_repository.as_deref().map_or(TextMatcher::Any, TextMatcher::parse);
         let trust_root = if self.trusted_root.is_some() { GIVEN_ROOT } else { PUBLIC_ROOT }.to_owned();

@@ -43,7 +43,7 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub signer: SignerArgs,
     /// A trust policy, instead of a signer
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "certificate_oidc_issuer"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "issuer"])]
     pub policy: Option<PathBuf>,
     /// How registries are reached.
     #[command(flatten)]

@@ -138,9 +138,12 @@ fn principal(found: &CertificateIdentity) -> Principal {
 /// In what the certificate differs, where issuer and subject are right: everybody else is somebody else.
 fn describe(name: &str, keyless: &KeylessIdentity, mismatch: &IdentityMismatch, found: &CertificateIdentity) -> Option<String> {
     match mismatch {
-        IdentityMismatch::Issuer if keyless.subject.matches(&found.subject) => {
-            Some(format!("by {} of issuer {}, where {name} has {}", quote(&found.subject), quote(&found.issuer), quote(&keyless.issuer)))
-        }
+        IdentityMismatch::Issuer if keyless.subject.matches(&found.subject) => Some(format!(
+            "by {} of issuer {}, where {name} has {}",
+            quote(&found.subject),
+            quote(&found.issuer),
+            quote(&keyless.issuer.to_string())
+        )),
         IdentityMismatch::Issuer | IdentityMismatch::Subject => None,
         IdentityMismatch::Claim { claim, expected, found: value } => {
             let value = value.as_deref().map_or_else(|| "missing".to_owned(), quote);

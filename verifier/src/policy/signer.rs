@@ -87,8 +87,8 @@ pub struct TrustedKey {
 /// Whose certificate counts. Issuer **and** subject must match, and every claim that is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeylessIdentity {
-    /// The OIDC issuer, exactly (OID 1.3.6.1.4.1.57264.1.8, or .1 in old certificates).
-    pub issuer: String,
+    /// The OIDC issuer (OID 1.3.6.1.4.1.57264.1.8, or .1 in old certificates).
+    pub issuer: IdentityMatcher,
     /// The certificate's subject alternative name.
     pub subject: IdentityMatcher,
     /// What the certificate says beside that.
@@ -103,7 +103,7 @@ impl KeylessIdentity {
     /// # Errors
     /// The first thing that differs.
     pub fn check(&self, found: &CertificateIdentity) -> Result<(), IdentityMismatch> {
-        if self.issuer != found.issuer {
+        if !self.issuer.matches(&found.issuer) {
             return Err(IdentityMismatch::Issuer);
         }
         if !self.subject.matches(&found.subject) {

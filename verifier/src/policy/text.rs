@@ -70,7 +70,7 @@ pub enum RegexpError {
     },
 }
 
-/// What a certificate's subject must be.
+/// What a certificate's subject, or its issuer, must be.
 #[derive(Debug, Clone)]
 pub enum IdentityMatcher {
     /// Exactly this.
