@@ -30,6 +30,7 @@ pub mod policy_schema;
 pub mod prefetch;
 pub mod progress;
 pub mod sbom;
+pub mod scan;
 pub mod secrets;
 pub mod serve;
 pub mod sign;
@@ -55,7 +56,8 @@ Exit codes:
   0  done                          10  the image is unsigned
   1  another error                 11  the tag or digest does not exist
   2  wrong usage                   12  signatures exist, none that is expected
-  3  the configuration is invalid  21  a secret was found in the image
+  3  the configuration is invalid  20  denied for its vulnerabilities
+                                   21  a secret was found in the image
                                    22  denied for another reason, or for several
                                    75  try again later
 
@@ -95,6 +97,8 @@ pub enum Command {
     Sign(sign::SignArgs),
     /// Attest something of images, and publish the attestations beside them.
     Attest(attest::AttestArgs),
+    /// List the known vulnerabilities of what is inside an image, by the advisories that are imported here.
+    Scan(scan::ScanArgs),
     /// List the packages of an image, in a registry or on disk, as a bill of materials.
     Sbom(sbom::SbomArgs),
     /// Look for credentials in every layer of an image, in a registry or on disk, and in its configuration.
@@ -180,6 +184,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::VerifyBundle(args) => verify_bundle::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Attest(args) => attest::run(args),
+        Command::Scan(args) => scan::run(args),
         Command::Sbom(args) => sbom::run(args),
         Command::Secrets(args) => secrets::run(args),
         Command::GenerateKeyPair(args) => generate_key_pair::run(args),
@@ -250,6 +255,7 @@ mod tests {
             "prefetch",
             "store",
             "ledger",
+            "scan",
             "healthcheck",
             "completion",
             "version",
