@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sealgate_tests::clients::Client;
-use sealgate_tests::gate::{Gate, LAB, Setup, binary};
+use sealgate_tests::gate::{Gate, LAB, Setup, binary, sealgate};
 use sealgate_tests::hostile::Upstream;
 use sealgate_tests::image::{Format, Image};
 use sealgate_tests::process::wait_until;
+use sealgate_tests::program::Outcome;
 use sealgate_tests::pull::pull;
 use sealgate_tests::push::{HOSTED, Pusher};
 use sealgate_tests::scale;
@@ -296,7 +297,6 @@ fn a_backup_and_a_restore_that_are_killed_are_none_and_go_on() {
                 assert!(scene.gate.log().contains("unfinished restore"), "{}", scene.gate.log());
             }
         } else {
-            // It came to its end.
             std::fs::remove_dir_all(scene.data()).expect("removed");
         }
     }
@@ -338,18 +338,13 @@ fn a_backup_onto_a_full_disk_fails_cleanly_and_goes_on_when_there_is_room() {
         .flatten()
         .flatten()
         .any(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten().any(|file| file.path().extension().is_some()));
-    // The gate itself does not mind.
     let _ = pull(scene.gate.address(), "team/app", "1").expect_whole();
-    mount_again(&disk, "remount,size=16m");
+    let grown = Command::new("mount").args(["-o", "remount,size=16m"]).arg(&disk).status().expect("mount");
+    assert!(grown.success());
     let finished = scene.gate.store("backup", [&target]).run();
     let _ = Command::new("umount").arg("-l").arg(&disk).status();
     assert!(refused && nothing_half, "{}", failed.text());
     let _ = finished.expect_success();
-}
-
-fn mount_again(disk: &Path, options: &str) {
-    let status = Command::new("mount").args(["-o", options]).arg(disk).status().expect("mount");
-    assert!(status.success());
 }
 
 #[test]
@@ -370,4 +365,35 @@ fn a_check_names_what_is_damaged() {
     });
     let checked = scene.gate.store("check", [""; 0]).run().expect_failure();
     assert!(checked.stdout.contains("ledger: DAMAGED"), "{}", checked.text());
+}
+
+fn ledger(gate: &Gate, arguments: &[&str]) -> Outcome {
+    sealgate(["ledger"]).args(arguments).arg("--config").arg(gate.folder().join("sealgate.yaml")).folder(gate.folder()).run()
+}
+
+#[test]
+fn a_pruned_ledger_serves_what_the_whole_one_did() {
+    let mut scene = Scene::new();
+    let refused = ledger(&scene.gate, &["prune"]).expect_failure();
+    assert!(refused.stderr.contains("in use by another sealgate"), "{}", refused.text());
+    let head = ledger(&scene.gate, &["verify"]).expect_success().stdout.trim().to_owned();
+    let _ = ledger(&scene.gate, &["verify", "--head", &head]).expect_success();
+    let rewritten = format!("{}:sha256:{}", head.split(':').next().expect("a number"), "0".repeat(64));
+    assert!(ledger(&scene.gate, &["verify", "--head", &rewritten]).expect_failure().stderr.contains("history was rewritten"));
+    scene.gate.term();
+    assert!(scene.gate.process().wait(Duration::from_secs(30)).is_some());
+    let stopped = ledger(&scene.gate, &["verify"]).expect_success().stdout.trim().to_owned();
+    let pruned = ledger(&scene.gate, &["prune", "--output", "json"]).expect_success();
+    let pruned: serde_json::Value = serde_json::from_str(&pruned.stdout).expect("JSON");
+    let _ = ledger(&scene.gate, &["verify", "--head", &stopped]).expect_success();
+    let now = ledger(&scene.gate, &["verify"]).expect_success().stdout.trim().to_owned();
+    assert!(now.starts_with(&format!("{}:", pruned["head"]["position"]["seq"])), "{now}: {pruned}");
+    scene.upstream.close();
+    scene.gate.start_again();
+    scene.gate.wait_ready();
+    scene.assert_served();
+    let _ = scene.gate.store("check", [""; 0]).run().expect_success();
+    let backup = scene.backup("pruned");
+    scene.restore(&backup);
+    scene.assert_served();
 }

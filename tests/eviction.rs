@@ -3,7 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use sealgate_tests::gate::{Gate, LAB, Setup};
@@ -36,6 +37,10 @@ fn image() -> Image {
 impl Scene {
     /// A gate whose store takes ten images, with one that is pinned, one that is signed and one that was pushed.
     fn new(lease: &str, index: &str) -> Self {
+        Self::start(&format!("store: {{ index: {index}, max-size: {LIMIT}B, reserve: 0B, lease: {lease} }}"), None)
+    }
+
+    fn start(store: &str, below: Option<&Path>) -> Self {
         let (upstream, signer) = (Upstream::start(), Signer::generate());
         let [pinned, signed, hosted] = [(); 3].map(|()| image());
         let policy = format!(
@@ -48,10 +53,13 @@ impl Scene {
         let setup = Setup::new()
             .registry(LAB, &format!("{{ upstream: {}, tag-ttl: 0s, default: true }}", upstream.url()))
             .registry(HOSTED, "{ hosted: true, push: anonymous }")
-            .line(&format!("store: {{ index: {index}, max-size: {LIMIT}B, reserve: 0B, lease: {lease} }}"))
+            .line(store)
             .file("keys/ci.pub", &signer.public_pem())
             .policy(policy);
-        let gate = setup.start();
+        let gate = match below {
+            Some(folder) => setup.below(folder).start(),
+            None => setup.start(),
+        };
         upstream.push("pinned/app", "1", &pinned);
         upstream.push("signed/app", "1", &signed);
         upstream.put_signature("signed/app", &signer.sign(&signed.manifest));
@@ -306,4 +314,56 @@ fn what_serves_while_its_upstream_is_away_is_not_evicted() {
     }
     assert!(last.blobs().all(|blob| scene.file(&blob.digest).is_file()));
     let _ = pull(scene.gate.address(), "stable/app", "1").expect_whole();
+}
+
+/// A small volume; unmounted at the end.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn mount(size: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a mount point");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"]).arg(folder.path()).status();
+        assert!(mounted.expect("mount").success(), "mounting a tmpfs needs root");
+        Self(folder)
+    }
+
+    /// Leaves no byte.
+    fn fill(&self) -> PathBuf {
+        let filler = self.0.path().join("filler");
+        let mut file = std::fs::File::create(&filler).expect("a filler");
+        for piece in [1 << 20, 4_096, 1] {
+            let bytes = vec![1; piece];
+            while file.write_all(&bytes).is_ok() {}
+        }
+        filler
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+// F19: the volume fills up to the last byte, with others' files, under a gate that evicts: not even the ledger can be written then.
+#[test]
+fn a_volume_that_others_fill_is_survived_by_eviction() {
+    let disk = Disk::mount("56m");
+    let scene = Scene::start("store: { reserve: 8MiB, lease: 1s }", Some(disk.0.path()));
+    scene.settle();
+    let mut number = scene.pull_until_evicted(1, 0).len();
+    for round in 0..scale(2, 20) {
+        let filler = disk.fill();
+        let (tag, image) = (format!("full{round}"), image());
+        scene.upstream.push("team/app", &tag, &image);
+        let taken = wait_until(Duration::from_secs(60), || pull(scene.gate.address(), "team/app", &tag).is_whole());
+        assert!(taken, "round {round}: {}\n{}", pull(scene.gate.address(), "team/app", &tag).manifest.text(), scene.gate.log());
+        scene.assert_kept();
+        std::fs::remove_file(filler).expect("removed");
+        assert!(wait_until(Duration::from_secs(20), || scene.gate.metric("sealgate_store_writable") == 1.0), "it recovers by itself");
+        number += scene.pull_until_evicted(1, 1_000 * (round + 1)).len();
+    }
+    assert!(number > 0);
+    scene.settle();
+    let _ = scene.gate.store("check", [""; 0]).run().expect_success();
 }

@@ -15,7 +15,6 @@ use sealgate_registry::FetchError;
 use sealgate_verifier::{DigestError, limits};
 use serde::Serialize;
 
-use crate::auth::TokenError;
 use crate::body::Body;
 use crate::gate::GateError;
 use crate::gate::push::PushError;
@@ -152,12 +151,6 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "UNSUPPORTED", message)
     }
 
-    /// 404 of the control socket.
-    #[must_use]
-    pub fn no_such_control_path() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "POST /explain, POST /reload, POST /tokens/..., POST /store/..., GET /status")
-    }
-
     /// 404: there is no catalog (D5).
     #[must_use]
     pub fn no_catalog() -> Self {
@@ -183,42 +176,6 @@ impl Refusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "the token endpoint takes GET and POST")
     }
 
-    /// 405 of the control socket.
-    #[must_use]
-    pub fn control_method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "POST /explain, POST /reload, GET /status")
-    }
-
-    /// 413 of the control socket.
-    #[must_use]
-    pub fn body_too_large(limit: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID", format!("the request's body is over {limit} bytes"))
-    }
-
-    /// 400 of the control socket.
-    #[must_use]
-    pub fn body_invalid(message: String) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "UNSUPPORTED", message)
-    }
-
-    /// What is wrong with a request about tokens, on the control socket.
-    #[must_use]
-    pub fn token(error: &TokenError) -> Self {
-        let status = match error {
-            TokenError::Invalid(_) | TokenError::Ambiguous(_) => StatusCode::BAD_REQUEST,
-            TokenError::Unknown(_) => StatusCode::NOT_FOUND,
-            TokenError::Randomness | TokenError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, "UNSUPPORTED", error.to_string())
-    }
-
-    /// 409 of the control socket: tokens would not be accepted.
-    #[must_use]
-    pub fn no_tokens() -> Self {
-        let message = "this gate accepts no tokens: add `auth: { tokens: true }` to sealgate.yaml and restart it";
-        Self::new(StatusCode::CONFLICT, "UNSUPPORTED", message)
-    }
-
     /// 404: no such upload of this client.
     #[must_use]
     pub fn upload_unknown() -> Self {
@@ -230,18 +187,6 @@ impl Refusal {
     pub fn method_not_allowed_here(allow: Methods) -> Self {
         let message = format!("this resource takes {}", allow.names());
         Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", message) }
-    }
-
-    /// What failed in a command about the store, on the control socket: its admin may know all of it.
-    #[must_use]
-    pub fn housekeeping(message: String) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
-    }
-
-    /// 404 of the control socket: it is not in the store.
-    #[must_use]
-    pub fn not_stored(message: String) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN", message)
     }
 
     /// A push that was not taken.
@@ -407,5 +352,6 @@ fn seconds(pause: Duration) -> u64 {
 }
 
 mod authentication;
+mod control;
 #[cfg(test)]
 mod tests;

@@ -126,13 +126,37 @@ pub(super) fn seal<T: Serialize>(table: &str, key: &[u8], value: &T) -> Result<V
     Ok(sealed)
 }
 
+/// The JSON of a value that was stored under `key`.
+pub(super) fn body<'s>(table: &str, key: &[u8], sealed: &'s [u8]) -> Result<&'s [u8], MetadataError> {
+    match sealed.split_at_checked(CHECKSUM) {
+        Some((sum, body)) if sum == checksum(table, key, body) => Ok(body),
+        Some(_) => Err(damaged(table, "a value that does not match its checksum")),
+        None => Err(damaged(table, "a value without its checksum")),
+    }
+}
+
+/// JSON as it is stored under `key`.
+pub(super) fn reseal(table: &str, key: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut sealed = checksum(table, key, body).to_vec();
+    sealed.extend_from_slice(body);
+    sealed
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// What [`hex`] wrote.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    });
+    pairs.collect()
+}
+
 /// The value that was stored under `key`.
 pub(super) fn unseal<T: DeserializeOwned>(table: &str, key: &[u8], sealed: &[u8]) -> Result<T, MetadataError> {
-    let Some((sum, body)) = sealed.split_at_checked(CHECKSUM) else {
-        return Err(damaged(table, "a value without its checksum"));
-    };
-    if sum != checksum(table, key, body) {
-        return Err(damaged(table, "a value that does not match its checksum"));
-    }
-    serde_json::from_slice(body).map_err(|error| damaged(table, &error.to_string()))
+    serde_json::from_slice(body(table, key, sealed)?).map_err(|error| damaged(table, &error.to_string()))
 }

@@ -204,6 +204,16 @@ pub(super) fn fold(batch: &mut Batch, record: &Record) -> Result<(), MetadataErr
             put(batch, Table::Possessions, codec::digest(repository, digest), size)?;
             put(batch, Table::Deliveries, codec::of_registry(repository.registry(), digest), &())
         }
+        Event::Restated { rows } => {
+            for row in rows {
+                let damaged = || MetadataError::Damaged { problem: format!("the ledger restates a row of no table: {}", row.table) };
+                let table = Table::ALL.into_iter().find(|table| table.name() == row.table).ok_or_else(damaged)?;
+                let key = codec::unhex(&row.key).ok_or_else(damaged)?;
+                let sealed = codec::reseal(table.name(), &key, row.value.as_bytes());
+                batch.put(table, key, sealed);
+            }
+            Ok(())
+        }
         Event::PossessionLost { cause: _, blobs } => {
             for blob in blobs {
                 blob.repositories.iter().for_each(|holder| batch.delete(Table::Possessions, codec::digest(holder, &blob.digest)));
@@ -280,6 +290,7 @@ fn fold_push(batch: &mut Batch, record: &Record) -> Result<(), MetadataError> {
         | Event::EvidenceStored { .. }
         | Event::PossessionGained { .. }
         | Event::PossessionLost { .. }
+        | Event::Restated { .. }
         | Event::TokenCreated { .. }
         | Event::TokenRevoked { .. }
         | Event::VerdictChanged { .. } => Ok(()),

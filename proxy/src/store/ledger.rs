@@ -12,6 +12,7 @@
 pub mod event;
 mod fault;
 mod line;
+mod prune;
 mod segment;
 mod walk;
 mod writer;
@@ -23,7 +24,8 @@ use std::sync::Arc;
 use sealgate_verifier::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use event::{Event, Listing, Loss, LostBlob};
+pub use event::{Event, Listing, Loss, LostBlob, Restated};
+pub use prune::{Rewriter, settle};
 pub use walk::Replay;
 
 use segment::Tail;
@@ -197,7 +199,7 @@ impl Ledger {
         segment::create_folder(folder)?;
         let segments = segment::list(folder)?;
         let held = checkpoint.filter(|checkpoint| segment::holds(&segments, &checkpoint.position).unwrap_or(false));
-        let from = held.unwrap_or(Checkpoint::START);
+        let from = held.unwrap_or(segments.base);
         let mut walker = Walker::new(segments, from.position, None)?;
         let mut high_water = from.high_water;
         let torn_bytes = loop {
@@ -293,11 +295,12 @@ impl Ledger {
     /// # Errors
     /// I/O errors, and damage when `from` is not on the chain.
     pub fn replay(&self, from: Option<Position>) -> Result<Replay, LedgerError> {
-        let from = from.unwrap_or(Position::START);
         let Some(folder) = &self.folder else { return Ok(Replay::nothing()) };
         // The head first: it must lie in a segment that is listed.
         let end = self.head().offset;
-        Ok(Replay::new(Walker::new(segment::list(folder)?, from, Some(end))?))
+        let segments = segment::list(folder)?;
+        let from = from.unwrap_or(segments.base.position);
+        Ok(Replay::new(Walker::new(segments, from, Some(end))?))
     }
 
     /// Checks the whole chain up to the present head, and that `head`, exported earlier, lies on it.
@@ -336,12 +339,14 @@ pub fn verify(folder: &Path, head: Option<(u64, Digest)>) -> Result<Verified, Le
 /// Damage and I/O errors.
 pub fn segments(folder: &Path, head: Position) -> Result<Vec<(PathBuf, String, u64)>, LedgerError> {
     let segments = segment::list(folder)?;
+    let base = folder.join(segment::BASE);
+    let base = std::fs::metadata(&base).ok().map(|found| (base, segment::BASE.to_owned(), found.len()));
     let part = |segment: segment::Segment| {
         let name = segment.path.file_name()?.to_str()?.to_owned();
         let bytes = head.offset.saturating_sub(segment.base).min(segment.len);
         (bytes > 0).then_some((segment.path, name, bytes))
     };
-    Ok(segments.into_iter().filter_map(part).collect())
+    Ok(base.into_iter().chain(segments.files.into_iter().filter_map(part)).collect())
 }
 
 fn is_full(error: &std::io::Error) -> bool {

@@ -38,6 +38,7 @@ pub mod metadata_memory;
 pub mod metadata_redb;
 pub mod metadata_sled;
 mod opening;
+pub mod pruning;
 mod pushed;
 mod reach;
 pub mod records;

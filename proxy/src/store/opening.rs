@@ -15,7 +15,7 @@ use super::blob::BlobStore;
 use super::blob_files::FileBlobStore;
 use super::folder::{self, FolderLock};
 use super::index::{Index, fold};
-use super::ledger::{Checkpoint, Event, Ledger, Position, Recovery};
+use super::ledger::{self, Checkpoint, Event, Ledger, Position, Recovery};
 use super::metadata::{Batch, MetadataError, MetadataStore};
 use super::metadata_redb::RedbMetadata;
 use super::metadata_sled::SledMetadata;
@@ -47,6 +47,7 @@ pub(super) fn open(options: &StoreOptions) -> Result<(Store, OpenReport), StoreE
     let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
     let mut opened = open_index(data, options.index)?;
     let ledger_folder = data.join("ledger");
+    ledger::settle(&ledger_folder)?;
     let (ledger, recovery) = Ledger::open(&ledger_folder, opened.checkpoint)?;
     match (format, ledger.head().seq) {
         (Some(_), 0) => return Err(StoreError::LedgerMissing { folder: data.clone() }),

@@ -204,6 +204,10 @@ impl Store {
         Ok(usage)
     }
 
+    pub(super) fn usage_of(&self, folder: &str) -> u64 {
+        self.files(folder).bytes
+    }
+
     fn files(&self, folder: &str) -> Amount {
         let mut found = Amount::default();
         if let Some(data) = &self.inner.data {

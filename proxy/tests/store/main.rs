@@ -6,6 +6,7 @@ mod disk_full;
 mod facade;
 mod metadata;
 mod opening;
+mod pruning;
 mod rebuild;
 mod sample;
 mod start;

@@ -107,7 +107,8 @@ fn whatever_a_crash_leaves_of_a_pruning_is_ended_or_undone() {
     copy("past", "ledger");
     copy("present", "ledger.new");
     let half = data.path().join("ledger.new");
-    let file = std::fs::read_dir(&half).unwrap().map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "jsonl"));
+    let file =
+        std::fs::read_dir(&half).unwrap().map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "jsonl"));
     std::fs::write(file.unwrap(), "{\"seq\":").unwrap();
     expect(pruned.records);
     // Between the two renames.

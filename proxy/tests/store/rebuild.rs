@@ -20,7 +20,7 @@ fn home(data: &Path, engine: IndexKind) -> std::path::PathBuf {
 }
 
 /// All tables that a rebuild brings back, of a store that nobody has open.
-fn dump(data: &Path, engine: IndexKind) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
+pub fn dump(data: &Path, engine: IndexKind) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
     let engine: Box<dyn MetadataStore> = match engine {
         IndexKind::Redb => Box::new(RedbMetadata::open(&home(data, engine)).unwrap()),
         IndexKind::Sled => Box::new(SledMetadata::open(&home(data, engine)).unwrap()),
@@ -34,7 +34,7 @@ fn dump(data: &Path, engine: IndexKind) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
 }
 
 /// Writes `count` records of every kind.
-fn fill(store: &Store, from: i64, count: i64) {
+pub fn fill(store: &Store, from: i64, count: i64) {
     runtime().block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for number in from..from + count / 5 {

@@ -21,7 +21,8 @@ pub enum LogFormat {
 /// When the level is none.
 pub fn init(format: LogFormat, level: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|error| format!("--log-level {:?} is none: {error}", level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: to say so on the same stderr would panic, and a full disk would end the gate.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // Fails only where a log was started already.
     let _ = match format {
         LogFormat::Text => builder.with_ansi(colours()).try_init(),

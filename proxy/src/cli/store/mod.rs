@@ -68,7 +68,7 @@ fn ask<T: DeserializeOwned>(config: &ServerConfig, path: &str, body: &impl Seria
 }
 
 /// Opens a stopped store, which stays locked meanwhile.
-fn open(config: &ServerConfig) -> Result<Store, Failure> {
+pub(super) fn open(config: &ServerConfig) -> Result<Store, Failure> {
     require(&config.data)?;
     Store::open(&store_options(config)).map(|(store, _)| store).map_err(|error| failure(&error))
 }

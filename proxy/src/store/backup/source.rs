@@ -33,6 +33,7 @@ impl Part {
         match names.as_slice() {
             [name] if *name == MANIFEST => Some(Self::Manifest),
             [name] if *name == LIST => Some(Self::List),
+            ["ledger", name] if *name == "base.json" => Some(Self::Ledger((*name).to_owned())),
             ["ledger", name] => {
                 let digits = name.strip_suffix(".jsonl")?;
                 let valid = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -138,6 +139,7 @@ mod tests {
             (format!("blobs/sha256/ab/{hex}"), Some(Part::Blob(blob))),
             (format!("blobs/sha256/cd/{hex}"), None),
             (format!("blobs/md5/ab/{hex}"), None),
+            ("ledger/base.json".to_owned(), Some(Part::Ledger("base.json".to_owned()))),
             ("../backup.json".to_owned(), None),
             ("/backup.json".to_owned(), None),
             ("ledger/../../x.jsonl".to_owned(), None),

@@ -144,6 +144,11 @@ pub enum Event {
         /// Which.
         blobs: Vec<LostBlob>,
     },
+    /// State that records said which were pruned: rows of the index.
+    Restated {
+        /// The rows.
+        rows: Vec<Restated>,
+    },
     /// A decision other than the last one about its digest.
     VerdictChanged {
         /// The decision.
@@ -159,6 +164,17 @@ pub enum Event {
         /// Its identifier.
         id: String,
     },
+}
+
+/// One row of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restated {
+    /// Name of its table.
+    pub table: String,
+    /// Its key, in hex.
+    pub key: String,
+    /// Its value, JSON as text: byte for byte what the index held.
+    pub value: String,
 }
 
 /// Why blobs went.

@@ -1,4 +1,4 @@
-//! The files of the ledger: `<offset of the first byte, 20 digits>.jsonl`.
+//! The files of the ledger: `<offset of the first byte, 20 digits>.jsonl`, and `base.json` where it was pruned.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -9,7 +9,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use sealgate_verifier::Digest;
 
 use super::fault::{Fault, Faults};
-use super::{LedgerError, Position, RECORD_BYTES, SEGMENT_BYTES, line};
+use super::{Checkpoint, LedgerError, Position, RECORD_BYTES, SEGMENT_BYTES, line};
 
 /// Bytes that are reserved beyond the end before writing counts as possible again: room for a few groups.
 const RESERVE_BYTES: u64 = 256 * 1024;
@@ -23,7 +23,31 @@ pub(super) struct Segment {
     pub(super) len: u64,
 }
 
-fn name(base: u64) -> String {
+/// All files, in order and without a hole between them.
+#[derive(Debug, Clone)]
+pub(super) struct Segments {
+    /// Where the ledger begins: before its first record, or after what was pruned.
+    pub(super) base: Checkpoint,
+    pub(super) files: Vec<Segment>,
+}
+
+/// The file that says where a pruned ledger begins.
+pub(super) const BASE: &str = "base.json";
+
+/// Where the ledger in `folder` begins.
+fn base(folder: &Path) -> Result<Checkpoint, LedgerError> {
+    let path = folder.join(BASE);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Checkpoint::START),
+        other => other.map_err(LedgerError::io("read"))?,
+    };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let problem = format!("where it begins cannot be read: {error}");
+        LedgerError::Damaged { segment: path, offset: 0, seq: 0, problem }
+    })
+}
+
+pub(super) fn name(base: u64) -> String {
     format!("{base:020}.jsonl")
 }
 
@@ -41,8 +65,9 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// All segments in order, without a hole between them.
-pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, LedgerError> {
+pub(super) fn list(folder: &Path) -> Result<Segments, LedgerError> {
     let read = LedgerError::io;
+    let base = base(folder)?;
     let mut segments = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(read("read"))? {
         let entry = entry.map_err(read("read"))?;
@@ -56,7 +81,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, LedgerError> {
         segment.len = std::fs::metadata(&segment.path).map_err(read("read"))?.len();
     }
     segments.sort_by_key(|segment| segment.base);
-    let mut expected = 0;
+    let mut expected = base.position.offset;
     for segment in &segments {
         if segment.base != expected {
             let problem = format!("expected a segment that begins at byte {expected}, found one at {}", segment.base);
@@ -64,15 +89,15 @@ pub(super) fn list(folder: &Path) -> Result<Vec<Segment>, LedgerError> {
         }
         expected += segment.len;
     }
-    Ok(segments)
+    Ok(Segments { base, files: segments })
 }
 
 /// Whether the record that ends at `position` stands there.
-pub(super) fn holds(segments: &[Segment], position: &Position) -> io::Result<bool> {
-    if position.seq == 0 {
-        return Ok(*position == Position::START);
+pub(super) fn holds(segments: &Segments, position: &Position) -> io::Result<bool> {
+    if position.seq <= segments.base.position.seq {
+        return Ok(*position == segments.base.position);
     }
-    let Some(segment) = segments.iter().rev().find(|segment| segment.base < position.offset) else { return Ok(false) };
+    let Some(segment) = segments.files.iter().rev().find(|segment| segment.base < position.offset) else { return Ok(false) };
     let end = position.offset - segment.base;
     if end > segment.len {
         return Ok(false);
@@ -100,11 +125,11 @@ impl Tail {
     pub(super) fn open(folder: &Path, good: Position) -> Result<Self, LedgerError> {
         let segments = list(folder)?;
         if !holds(&segments, &good).map_err(LedgerError::io("read"))? {
-            let segment = segments.last().map_or_else(|| folder.to_owned(), |segment| segment.path.clone());
+            let segment = segments.files.last().map_or_else(|| folder.to_owned(), |segment| segment.path.clone());
             let problem = "its last record is no longer what was acknowledged".to_owned();
             return Err(LedgerError::Damaged { segment, offset: good.offset, seq: good.seq, problem });
         }
-        let base = segments.last().map_or(0, |segment| segment.base);
+        let base = segments.files.last().map_or(segments.base.position.offset, |segment| segment.base);
         let file = open_file(folder, base).map_err(LedgerError::io("opened"))?;
         let end = good.offset - base;
         let cut = || -> io::Result<()> {

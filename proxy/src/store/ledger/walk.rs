@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sealgate_verifier::{Digest, Timestamp};
 
-use super::segment::{self, Segment};
+use super::segment::{self, Segment, Segments};
 use super::{Checkpoint, GROUP_BYTES, LedgerError, Position, RECORD_BYTES, Record, Verified, line};
 
 /// Blocks that a disk writes whole. A file's never-written blocks read as zeros after a power cut.
@@ -30,7 +30,7 @@ pub(super) enum Step {
 
 /// A walk along the chain.
 pub(super) struct Walker {
-    segments: Vec<Segment>,
+    segments: Segments,
     /// Index of the segment that is read.
     current: usize,
     reader: Option<BufReader<File>>,
@@ -41,8 +41,8 @@ pub(super) struct Walker {
 
 impl Walker {
     /// Begins after `from`, which must lie on the chain.
-    pub(super) fn new(segments: Vec<Segment>, from: Position, end: Option<u64>) -> Result<Self, LedgerError> {
-        let current = segments.iter().rposition(|segment| segment.base <= from.offset).unwrap_or(0);
+    pub(super) fn new(segments: Segments, from: Position, end: Option<u64>) -> Result<Self, LedgerError> {
+        let current = segments.files.iter().rposition(|segment| segment.base <= from.offset).unwrap_or(0);
         let walker = Self { segments, current, reader: None, position: from, end };
         if !segment::holds(&walker.segments, &from).map_err(LedgerError::io("read"))? {
             return Err(walker.damage(format!("record {} is not {}", from.seq, from.hash)));
@@ -84,7 +84,7 @@ impl Walker {
     /// The next line with its newline, where it has one; none at the end of the last segment.
     fn read_line(&mut self) -> Result<Option<Vec<u8>>, LedgerError> {
         loop {
-            let Some(segment) = self.segments.get(self.current) else { return Ok(None) };
+            let Some(segment) = self.segments.files.get(self.current) else { return Ok(None) };
             let reader = match &mut self.reader {
                 Some(reader) => reader,
                 none => none.insert(open(segment, self.position.offset).map_err(LedgerError::io("read"))?),
@@ -100,13 +100,13 @@ impl Walker {
     }
 
     fn in_last(&self) -> bool {
-        self.current + 1 == self.segments.len()
+        self.current + 1 == self.segments.files.len()
     }
 
     /// A power cut can leave the blocks of the last group unwritten in any pattern. They read as zeros, from the group's start or a
     /// block's start to a block's end or the file's. Such a tail was never acknowledged; anything else is damage.
     fn unwritten(&self) -> io::Result<Option<u64>> {
-        let (true, None, Some(segment)) = (self.in_last(), self.end, self.segments.get(self.current)) else { return Ok(None) };
+        let (true, None, Some(segment)) = (self.in_last(), self.end, self.segments.files.get(self.current)) else { return Ok(None) };
         let start = self.position.offset - segment.base;
         let mut rest = Vec::new();
         let mut file = File::open(&segment.path)?;
@@ -130,7 +130,7 @@ impl Walker {
     }
 
     fn damage(&self, problem: String) -> LedgerError {
-        let segment = self.segments.get(self.current).or(self.segments.last());
+        let segment = self.segments.files.get(self.current).or(self.segments.files.last());
         LedgerError::Damaged {
             offset: segment.map_or(0, |segment| self.position.offset.saturating_sub(segment.base)),
             segment: segment.map(|segment| segment.path.clone()).unwrap_or_default(),
@@ -180,9 +180,10 @@ impl Iterator for Replay {
 
 /// Checks the chain from its start, and that `head` lies on it.
 pub(super) fn verify(folder: &Path, end: Option<u64>, head: Option<(u64, Digest)>) -> Result<Verified, LedgerError> {
-    let mut walker = Walker::new(segment::list(folder)?, Position::START, end)?;
-    let mut high_water = Checkpoint::START.high_water;
-    let mut found = None;
+    let segments = segment::list(folder)?;
+    let Checkpoint { position: base, mut high_water } = segments.base;
+    let mut walker = Walker::new(segments, base, end)?;
+    let mut found = head.filter(|(seq, _)| *seq == base.seq).map(|_| base.hash);
     let torn_bytes = loop {
         match walker.step()? {
             Step::Link(link) => {
@@ -200,7 +201,10 @@ pub(super) fn verify(folder: &Path, end: Option<u64>, head: Option<(u64, Digest)
         (Some((seq, expected)), Some(hash)) if hash != expected => {
             Err(LedgerError::Head { seq, expected, found: format!("record {seq} is {hash}, so the history was rewritten") })
         }
-        (Some((seq, expected)), None) if (seq, expected) != (0, Position::START.hash) => {
+        (Some((seq, expected)), None) if seq < base.seq => {
+            Err(LedgerError::Head { seq, expected, found: format!("it was pruned up to record {}", base.seq) })
+        }
+        (Some((seq, expected)), None) => {
             Err(LedgerError::Head { seq, expected, found: format!("it ends at record {}, so its tail was dropped", last.seq) })
         }
         _ => Ok(Verified { head: last, high_water, torn_bytes }),
