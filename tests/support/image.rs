@@ -135,6 +135,25 @@ impl Image {
         Self { manifest: Content::json(manifest_type, &manifest), config, layers, architecture: architecture.to_owned() }
     }
 
+    /// An OCI image of these archives as uncompressed layers, with `configuration` beside what every image has.
+    #[must_use]
+    pub fn of_archives(configuration: &Value, archives: Vec<Vec<u8>>) -> Self {
+        let [manifest_type, config_type, ..] = Format::Oci.media_types();
+        let diff_ids: Vec<String> = archives.iter().map(|archive| sha256(archive)).collect();
+        let mut config = json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+        for (key, value) in configuration.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        let config = Content::json(config_type, &config);
+        let layers: Vec<Content> =
+            archives.into_iter().map(|archive| Content::new("application/vnd.oci.image.layer.v1.tar", archive)).collect();
+        let descriptors: Vec<Value> = layers.iter().map(Content::descriptor).collect();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": manifest_type, "config": config.descriptor(), "layers": descriptors,
+        });
+        Self { manifest: Content::json(manifest_type, &manifest), config, layers, architecture: "amd64".to_owned() }
+    }
+
     /// Its digest.
     #[must_use]
     pub fn digest(&self) -> &str {

@@ -134,7 +134,9 @@ fn modules(text: &str) -> Vec<Package> {
         let Some(path) = path else { continue };
         match kind {
             Some("mod" | "dep") => packages.push(module(path, version)),
-            // The module that was built in place of the one above.
+            // The module that was built in place of the one above. A folder in its place has no version: the one that was
+            // asked for is what can be known of it.
+            Some("=>") if path.starts_with(['.', '/']) => {}
             Some("=>") => {
                 packages.pop();
                 packages.push(module(path, version));
@@ -176,7 +178,7 @@ pub mod tests {
         search.finish("bin/x").map(|packages| packages.iter().map(Package::purl).collect())
     }
 
-    const MODULES: &str = "path\tx/cmd\nmod\tgithub.com/o/x\t(devel)\t\ndep\tgolang.org/x/net\tv0.17.0\th1:a\ndep\tgopkg.in/old\tv1.0.0\n=>\tgithub.com/fork/old/v2\tv2.1.0\th1:b\nbuild\t-compiler=gc\n";
+    const MODULES: &str = "path\tx/cmd\nmod\tgithub.com/o/x\t(devel)\t\ndep\tgolang.org/x/net\tv0.17.0\th1:a\ndep\tgopkg.in/old\tv1.0.0\n=>\tgithub.com/fork/old/v2\tv2.1.0\th1:b\ndep\tx.test/y\tv1.2.3\n=>\t./y\t(devel)\t\nbuild\t-compiler=gc\n";
 
     #[test]
     fn modules_and_toolchain_are_found_wherever_pieces_end() {
@@ -185,6 +187,7 @@ pub mod tests {
             "pkg:golang/github.com/fork/old/v2@v2.1.0",
             "pkg:golang/github.com/o/x@%28devel%29",
             "pkg:golang/golang.org/x/net@v0.17.0",
+            "pkg:golang/x.test/y@v1.2.3",
         ];
         let mut bytes = vec![0; 160];
         bytes.extend_from_slice(&build_info("go1.22.1 X:boringcrypto", MODULES));

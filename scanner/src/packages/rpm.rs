@@ -134,6 +134,24 @@ mod tests {
         assert_eq!((source.name.as_str(), source.version.as_str()), ("perl-Text-Tabs+Wrap", "1:2013.0523-460.el9"));
     }
 
+    /// SQLite's own work: pages of 512 bytes, headers that overflow them, a tree of two levels.
+    const DATABASE: &[u8] = include_bytes!("../../../tests/fuzz/seeds/package_sources/3");
+
+    #[test]
+    fn a_database_of_many_pages_is_read_and_a_damaged_one_ends() {
+        let bytes = &DATABASE[1..];
+        let packages = database("rpmdb.sqlite", bytes).expect("a database").packages;
+        assert_eq!((packages.len(), packages[39].name.as_str(), packages[39].version.as_str()), (40, "n39", "1-2"));
+        for length in (0..bytes.len()).step_by(97) {
+            assert!(database("rpmdb.sqlite", &bytes[..length]).is_err(), "{length}");
+        }
+        for at in (0..bytes.len()).step_by(11) {
+            let mut damaged = bytes.to_vec();
+            damaged[at] = 0xff;
+            let _ = database("rpmdb.sqlite", &damaged);
+        }
+    }
+
     #[test]
     fn damaged_headers_end() {
         let mut blob = vec![0, 0, 0, 2, 0, 0, 0, 16];
