@@ -143,12 +143,17 @@ fn an_image_is_pulled_by_its_notation_certificate_and_by_no_other() {
         }
     }
     // Right, until it ends: the signature by its own word, or its certificate.
-    let short = ca.issue(&valid(signing_params(name("Acme", "release")), -60, 12), KeyType::P256);
-    for (repository, identity, arguments) in [("team/expiring", &own, &["--expiry", "12s"][..]), ("team/short", &short, &[])] {
-        let image = push(repository, identity, Format::Jws, arguments);
+    let short = ca.issue(&valid(signing_params(name("Acme", "release")), -60, 40), KeyType::P256);
+    let ending = [
+        ("team/short", push("team/short", &short, Format::Jws, &[])),
+        ("team/expiring", push("team/expiring", &own, Format::Jws, &["--expiry", "30s"])),
+    ];
+    for (repository, image) in &ending {
+        assert_eq!(Client::Crane.pull(&gate.reference(&format!("{repository}:1"))).expect_digest(), image.digest());
+    }
+    for (repository, _) in &ending {
         let reference = gate.reference(&format!("{repository}:1"));
-        assert_eq!(Client::Crane.pull(&reference).expect_digest(), image.digest());
-        assert!(wait_until(Duration::from_secs(60), || !Client::Crane.pull(&reference).outcome.succeeded()), "{repository} never ends");
+        assert!(wait_until(Duration::from_secs(90), || !Client::Crane.pull(&reference).outcome.succeeded()), "{repository} never ends");
         let text = Client::Docker.pull(&reference).expect_refusal();
         assert!(text.contains(RULE) && (text.contains("expired") || text.contains("valid")), "{text}");
     }

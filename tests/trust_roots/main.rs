@@ -54,10 +54,14 @@ impl Scene {
 
     /// A gate whose one signer is the identity, under the trust root `lab`.
     fn setup(&self, author: &Author, repository: &Repository, settings: &str) -> Setup {
+        self.setup_on(Setup::new().lab_without_memory(&self.upstream.url()), author, repository, settings)
+    }
+
+    /// The same with another memory of what was collected.
+    fn setup_on(&self, setup: Setup, author: &Author, repository: &Repository, settings: &str) -> Setup {
         let first = String::from_utf8(author.roots[&1].clone()).expect("JSON");
         let lab = format!("lab: {{ url: '{}', root: tuf-root.json }}", repository.url());
-        Setup::new()
-            .lab_without_memory(&self.upstream.url())
+        setup
             .line(&format!("trust-root: {{ {settings}, repositories: {{ {lab} }} }}"))
             .file("tuf-root.json", &first)
             .policy(policy("lab", "tuf"))

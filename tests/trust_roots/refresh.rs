@@ -36,6 +36,33 @@ fn a_refreshed_root_counts_at_the_next_pull_and_so_does_the_end_of_an_authority(
 }
 
 #[test]
+fn a_verdict_in_memory_is_made_anew_under_another_root_out_of_what_was_collected() {
+    let scene = Scene::new();
+    let other = Sigstore::new().trusted_root().to_string().into_bytes();
+    let mut author = Author::new(&other);
+    let repository = Repository::start(&author.files());
+    // The product's own lifetimes: an admission would count for an hour, a denial for half a minute.
+    let gate = scene.setup_on(Setup::new().lab(&scene.upstream.url()), &author, &repository, "refresh: never").start();
+    assert_eq!(update(&gate).0, 0);
+    assert_eq!(pull(&gate).status, 403);
+    author.replace(&scene.root());
+    repository.publish(&author.files());
+    scene.upstream.forget();
+    assert_eq!(update(&gate).0, 0);
+    admitted(&gate);
+    assert_eq!(scene.upstream.seen().len(), 0, "the upstream was asked again");
+    // A refresh that brings nothing new decides nothing anew: the admission stays, and its decision is the same.
+    let made = gate.metric("sealgate_decisions_total{outcome=\"admit\"");
+    assert_eq!(update(&gate).0, 0);
+    admitted(&gate);
+    assert_eq!(gate.metric("sealgate_decisions_total{outcome=\"admit\""), made);
+    author.replace(&other);
+    repository.publish(&author.files());
+    assert_eq!(update(&gate).0, 0);
+    assert_eq!(pull(&gate).status, 403);
+}
+
+#[test]
 fn a_refresh_that_fails_changes_no_decision_not_even_after_a_restart() {
     let scene = Scene::new();
     let mut honest = Author::new(&scene.root());
@@ -272,4 +299,35 @@ fn several_instances_each_count_for_their_own_signers() {
         .start();
     let reply = pull(&gate);
     assert!(reply.status == 403 && reply.text().contains("under the trust root lab, where app has github"), "{}", reply.text());
+}
+
+#[test]
+fn an_instance_without_logs_as_githubs_own_is_verified_by_its_timestamps() {
+    let (sigstore, upstream, image) = (Sigstore::new(), Upstream::start(), Image::small());
+    upstream.push("team/app", "1", &image);
+    let bytes = &image.manifest.bytes;
+    let mut root = sigstore.trusted_root();
+    (root["ctlogs"], root["tlogs"]) = (serde_json::json!([]), serde_json::json!([]));
+    // No certificate transparency and no log, as fulcio.githubapp.com and timestamp.githubapp.com work for private repositories.
+    let making = sealgate_tests::sigstore::Making { ct_log: None, ..sigstore.making() };
+    let mut bundle = sigstore.sign(&identity(), bytes, making).bundle(bytes);
+    bundle["verificationMaterial"]["tlogEntries"] = serde_json::json!([]);
+    upstream.put_signature("team/app", &Signature::of(bundle.to_string(), &image.manifest));
+    let gate = |root: &Value| {
+        let setup = Setup::new().lab_without_memory(&upstream.url()).file("roots/github.json", &root.to_string());
+        setup.policy(policy("github", "roots/github.json")).start()
+    };
+    admitted(&gate(&root));
+    // What is enough for such an instance is not enough for one that has logs.
+    for part in ["ctlogs", "tlogs"] {
+        let mut root = root.clone();
+        root[part] = sigstore.trusted_root()[part].clone();
+        assert_eq!(pull(&gate(&root)).status, 403, "{part}");
+    }
+    // Nor is anything without a timestamp.
+    bundle["verificationMaterial"]["timestampVerificationData"] = Value::Null;
+    upstream.push("team/other", "1", &image);
+    upstream.put_signature("team/other", &Signature::of(bundle.to_string(), &image.manifest));
+    let reply = Request::new("GET", &Gate::target("team/other", "manifests/1")).send(gate(&root).address());
+    assert_eq!(reply.status, 403, "{}", reply.text());
 }

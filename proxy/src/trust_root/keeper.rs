@@ -235,10 +235,16 @@ impl Kept {
                 tracing::info!(root = %self.name, tuf_root = shown.root_version, digest, "the trust root was refreshed");
             }
             Err(error) => {
-                (shown.problem, shown.unreachable) = (Some(error.to_string()), error.is_passing());
+                let problem = error.to_string();
+                // Once is enough for a gate that never had a network.
+                if shown.problem.as_ref() == Some(&problem) {
+                    tracing::debug!(root = %self.name, problem, "the trust root was not refreshed again");
+                } else {
+                    tracing::warn!(root = %self.name, url = %self.repository.url, problem, "the trust root was not refreshed; the last good one stays");
+                }
+                (shown.problem, shown.unreachable) = (Some(problem), error.is_passing());
                 shown.failures += 1;
                 self.metrics.failures.inc();
-                tracing::warn!(root = %self.name, url = %self.repository.url, %error, "the trust root was not refreshed; the last good one stays");
             }
         }
         drop(shown);

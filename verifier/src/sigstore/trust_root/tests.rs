@@ -16,6 +16,14 @@ fn the_embedded_root_is_read_whole_and_has_a_date() {
 }
 
 #[test]
+fn githubs_root_has_timestamps_and_no_logs() {
+    let root = TrustRoot::github().expect("a trust root");
+    assert_eq!((root.ct_logs.len(), root.logs.len(), root.lists_ct_logs, root.lists_logs), (0, 0, false, false));
+    assert!(!root.authorities.is_empty() && !root.timestamp_authorities.is_empty());
+    assert!(parse_time(&format!("{}T00:00:00Z", TrustRoot::GITHUB_DATE)).is_some());
+}
+
+#[test]
 fn half_a_trust_root_is_none() {
     // V36: also what two readers could read differently.
     for (from, to) in [
