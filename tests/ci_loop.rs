@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sealgate_tests::clients::Client;
 use sealgate_tests::cosign::{KeyPair, cosign};
 use sealgate_tests::gate::{Gate, Setup, sealgate};
-use sealgate_tests::image::Index;
+use sealgate_tests::image::{Image, Index};
 use sealgate_tests::program::Program;
 use sealgate_tests::push::{CI, HOSTED, PASSWORD, Pusher, SIGNER, login, with_users};
 use sealgate_tests::registry::Registry;
@@ -127,6 +127,42 @@ fn what_buildah_built_is_pulled_once_somebody_signed_it_without_a_key() {
             assert!(other.error().1.contains("release"), "another identity admits nothing: {}", other.error().1);
             sign(PERSON);
         });
+    }
+}
+
+#[test]
+fn signatures_and_attestations_in_each_layout_are_pushed_to_the_gate_and_admit() {
+    let (key, folder) = (KeyPair::generate(), tempfile::tempdir().expect("a folder"));
+    let sbom = folder.path().join("sbom.json");
+    fs::write(&sbom, r#"{"bomFormat":"CycloneDX","specVersion":"1.6"}"#).expect("a file");
+    let policy = format!(
+        "version: 1\nsigners:\n  ci: {{ key: ci.pub }}\nrules:\n  - images: [\"{HOSTED}/**\"]\n    require:\n      - signed-by: {{ any: [ci] }}\n      - attested: {{ type: cyclonedx, by: {{ any: [ci] }}, where: {{ /specVersion: \"1.6\" }} }}\n"
+    );
+    let setup = Setup::new().registry(HOSTED, "{ hosted: true }").file("ci.pub", &key.public_pem()).policy(policy);
+    let gate = with_users(setup).start();
+    let login = login(gate.address(), SIGNER);
+    for format in ["bundle", "legacy", "both"] {
+        let (image, name) = (Image::small(), format!("{HOSTED}/team/{format}"));
+        let puller = Pusher::new(gate.address(), &name);
+        puller.clone().login(CI, PASSWORD).image("1", &image);
+        let reference = format!("{}/{name}@{}", gate.address(), image.digest());
+        let run = |program: Program| {
+            let program = program.arg("--key").arg(key.private()).args(["--signature-format", format]).arg(&reference);
+            program.env("DOCKER_CONFIG", login.path()).run().expect_success()
+        };
+        let _ = run(sealgate(["sign"]));
+        let denied = puller.get("manifests/1").expect(403).error().1;
+        assert!(denied.contains("cyclonedx"), "{format}: signing is not attesting: {denied}");
+        let _ = run(sealgate(["attest", "--type", "cyclonedx", "--predicate"]).arg(&sbom));
+        assert_eq!(puller.get("manifests/1").expect(200).body, image.manifest.bytes, "{format}");
+        for (layout, asked) in [("bundle", "--new-bundle-format=true"), ("legacy", "--new-bundle-format=false")] {
+            if format == layout || format == "both" {
+                for command in [&["verify"][..], &["verify-attestation", "--type", "cyclonedx"]] {
+                    let cosign = cosign().args(command).args(["--insecure-ignore-tlog=true", asked, "--key"]).arg(key.public());
+                    let _ = cosign.arg(&reference).env("DOCKER_CONFIG", folder.path()).run().expect_success();
+                }
+            }
+        }
     }
 }
 

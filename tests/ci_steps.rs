@@ -71,16 +71,12 @@ impl Runner {
         // docs.github.com, "Workflow syntax": `bash` is this.
         let mut program = Program::new("bash").args(["--noprofile", "--norc", "-e", "-o", "pipefail"]).arg(script);
         program = program.folder(self.folder.path()).env("PATH", path()).env("RUNNER_TEMP", self.folder.path());
+        program = program.env("GITHUB_ACTION_PATH", repository().join(".github/actions/sign"));
         program = program.env("GITHUB_OUTPUT", &output).env("GITHUB_STEP_SUMMARY", &summary).env("GITHUB_ACTIONS", "true");
         for (name, text) in step["env"].as_object().expect("env") {
-            let expression = text.as_str().expect("a text").trim_start_matches("${{ ").trim_end_matches(" }}").to_owned();
-            let folder = repository().join(".github/actions/sign").display().to_string();
-            let resolved = match expression.strip_prefix("inputs.") {
-                Some(input) => value(input),
-                None if expression == "github.action_path" => folder,
-                None => panic!("unknown expression {expression}"),
-            };
-            program = program.env(name, resolved);
+            let expression = text.as_str().expect("a text").trim_start_matches("${{ ").trim_end_matches(" }}");
+            let input = expression.strip_prefix("inputs.").unwrap_or_else(|| panic!("unknown expression {expression}"));
+            program = program.env(name, value(input));
         }
         let outcome = environment.iter().fold(program, |program, (name, value)| program.env(name, value)).run();
         let of_step = outputs(&fs::read_to_string(output).expect("the outputs"));

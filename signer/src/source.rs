@@ -50,6 +50,11 @@ pub enum KeySourceError {
         /// What else helps there.
         mend: &'static str,
     },
+    /// The key's text in place of where it is. It is not repeated: arguments and logs show to others.
+    #[error(
+        "that is a key, not where one is: put it into a file or a variable, and name that (FILE, env://VARIABLE, or - for standard input)"
+    )]
+    KeyItself,
     /// A scheme that nobody knows.
     #[error("unknown place {scheme}: name a file, env://VARIABLE or - (standard input)")]
     Unknown {
@@ -134,6 +139,9 @@ impl FromStr for KeySource {
         if text == "-" {
             return Ok(Self::Stdin);
         }
+        if text.contains("-----BEGIN ") || text.contains('\n') {
+            return Err(KeySourceError::KeyItself);
+        }
         if let Some((scheme, place, mend)) = NOT_YET.iter().find(|(scheme, ..)| text.starts_with(scheme)) {
             return Err(KeySourceError::NotSupportedYet { scheme, place, mend });
         }
@@ -167,6 +175,8 @@ mod tests {
             let error = text.parse::<KeySource>().expect_err(text).to_string();
             assert!(error.contains("not supported yet: sign with `cosign sign --key "), "{error}");
         }
+        let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0".parse::<KeySource>().expect_err("a key").to_string();
+        assert!(key.contains("not where one is") && !key.contains("c2VjcmV0"), "{key}");
         assert!(matches!("ftp://x".parse::<KeySource>(), Err(KeySourceError::Unknown { .. })));
         for bad in ["env://", "env://a=b", "env://a b"] {
             assert!(matches!(bad.parse::<KeySource>(), Err(KeySourceError::VariableName)), "{bad}");

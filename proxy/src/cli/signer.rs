@@ -111,7 +111,7 @@ impl SignerArgs {
         }
         let mut keys: Vec<TrustedKey> = Vec::new();
         for text in &self.key {
-            let source: KeySource = text.parse().map_err(|error| Failure::new(Exit::Usage, format!("--key {text}: {error}")))?;
+            let source: KeySource = text.parse().map_err(|error| Failure::new(Exit::Usage, format!("--key: {error}")))?;
             let pem = source.read(&environment).map_err(|error| Failure::error(error.to_string()))?;
             let key = PublicKey::from_pem(&pem).map_err(|error| Failure::error(format!("{source}: {error}")))?;
             if !keys.iter().any(|known| known.key.id() == key.id()) {

@@ -15,6 +15,9 @@ pub const AUDIENCE: &str = "sigstore";
 /// Bytes of a token. GitHub's have some 2 KiB.
 pub const TOKEN_BYTES: usize = 32 * 1024;
 
+/// Characters of a file's name without a folder that an error repeats.
+const PATH: usize = 40;
+
 /// Why there is no identity token. No variant's text holds one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
@@ -89,7 +92,10 @@ impl TokenSource {
     /// # Errors
     /// When the variable or the file is not there.
     pub fn named(text: &str, environment: Environment<'_>) -> Result<Self, TokenError> {
-        let problem = |problem: String| TokenError::File { file: text.to_owned(), problem };
+        // What may be a token, whole or not, is not repeated; most begin so (RFC 7519 §3.1).
+        let secret = text.starts_with("eyJ") || (text.len() > PATH && !text.contains('/'));
+        let file = if secret { "the given text".to_owned() } else { text.to_owned() };
+        let problem = |problem: String| TokenError::File { file: file.clone(), problem };
         if let Some(name) = text.strip_prefix("env://") {
             let value = environment(name).ok_or_else(|| problem("the variable is not set".to_owned()))?;
             return Ok(Self::Given(Zeroizing::new(value)));
@@ -294,6 +300,9 @@ mod tests {
                 TokenSource::GitHub { .. } => panic!("GitHub"),
             }
         }
+        // A token that was cut short is no file, and does not show.
+        let cut = TokenSource::named(&text[..50], &environment).expect_err("cut short").to_string();
+        assert!(cut.contains("the given text") && !cut.contains(&text[..20]), "{cut}");
         assert!(TokenSource::named("env://U", &environment).is_err() && TokenSource::named("/not/there", &environment).is_err());
     }
 }

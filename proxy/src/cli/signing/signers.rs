@@ -52,7 +52,7 @@ fn check(args: &SigningArgs) -> Result<(), Failure> {
 
 /// Loads the key that `text` names; asks for its password if it has one.
 fn load_key(text: &str, password_file: Option<&Path>) -> Result<SigningKey, Failure> {
-    let source: KeySource = text.parse().map_err(|error| Failure::new(Exit::Usage, format!("--key {text}: {error}")))?;
+    let source: KeySource = text.parse().map_err(|error| Failure::new(Exit::Usage, format!("--key: {error}")))?;
     let pem = source.read(&environment).map_err(|error| Failure::error(error.to_string()))?;
     let password = || password_file.map_or_else(|| password::existing(&source.to_string()), password::in_file);
     SigningKey::from_pem(&pem, password).map_err(|error| Failure::error(format!("{source}: {error}")))
