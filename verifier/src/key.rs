@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
+mod pkcs1;
 mod prehashed;
 mod spki;
 

@@ -212,3 +212,50 @@ fn truncated_attachments_are_not_admitted() {
         }
     }
 }
+
+#[test]
+fn a_digest_stands_for_the_message_with_every_key_but_ed25519() {
+    // Sigstore's conformance suite verifies each bundle by the artifact's digest too.
+    use base64::Engine as _;
+    let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text.trim()).expect("base64");
+    let hash = |algorithm, message: &[u8]| ring::digest::digest(algorithm, message).as_ref().to_vec();
+    let (sha256, sha384, sha512) = (&ring::digest::SHA256, &ring::digest::SHA384, &ring::digest::SHA512);
+    let mut signatures: Vec<(&Fixture, _, Vec<u8>)> = vec![];
+    for fixture in &FIXTURES {
+        let manifest: serde_json::Value = serde_json::from_slice(fixture.legacy[0]).expect("JSON");
+        let text = manifest["layers"][0]["annotations"]["dev.cosignproject.cosign/signature"].as_str().expect("a signature");
+        let made_with = if fixture.name == "p384" { sha384 } else { sha256 };
+        signatures.push((fixture, made_with, decode(text)));
+    }
+    let rsa = FIXTURES.iter().find(|fixture| fixture.name == "rsa2048").expect("a fixture");
+    signatures.push((rsa, sha384, decode(include_str!("fixtures/rsa2048/payload.sha384.sig"))));
+    signatures.push((rsa, sha512, decode(include_str!("fixtures/rsa2048/payload.sha512.sig"))));
+    for (fixture, made_with, signature) in signatures {
+        let key = PublicKey::from_pem(fixture.key).expect("a key");
+        let payload = fixture.legacy[1];
+        let verified = |algorithm| key.verify_prehashed(&hash(algorithm, payload), &signature);
+        let by_message = key.verify(payload, &signature);
+        assert!(by_message, "{}", fixture.name);
+        if fixture.name == "ed25519" {
+            assert!([sha256, sha384, sha512].iter().all(|algorithm| !verified(algorithm)));
+            continue;
+        }
+        for algorithm in [sha256, sha384, sha512] {
+            assert_eq!(verified(algorithm), algorithm == made_with, "{}", fixture.name);
+        }
+        assert!(!key.verify_prehashed(&hash(made_with, b"another"), &signature), "{}", fixture.name);
+        for at in (0..signature.len()).step_by(7) {
+            let mut changed = signature.clone();
+            changed[at] ^= 1 << (at % 8);
+            assert!(!key.verify_prehashed(&hash(made_with, payload), &changed), "{} byte {at}", fixture.name);
+        }
+        for other in
+            [&signature[1..], &[&signature[..], &[0]].concat(), &[&[0], &signature[..]].concat(), &[], &vec![0xff; signature.len()]]
+        {
+            assert!(!key.verify_prehashed(&hash(made_with, payload), other), "{}", fixture.name);
+        }
+        for length in [0, 20, 28, 31, 33, 128] {
+            assert!(!key.verify_prehashed(&vec![7; length], &signature), "{}: a digest of {length} bytes", fixture.name);
+        }
+    }
+}

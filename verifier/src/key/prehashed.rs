@@ -1,10 +1,11 @@
-//! Signatures over a message of which only the digest is at hand. ring hashes by itself, so ECDSA goes through RustCrypto here.
+//! Signatures over a message of which only the digest is at hand. ring hashes by itself, so ECDSA goes through RustCrypto here, and RSA's
+//! public operation through its big integers.
 
-use super::{KeyAlgorithm, PublicKey};
+use super::{KeyAlgorithm, PublicKey, pkcs1};
 
 impl PublicKey {
     /// Whether `signature` is by this key over a message whose SHA-256, SHA-384 or SHA-512 is `digest`. Never for Ed25519, which
-    /// signs the message itself, nor for RSA: deny what cannot be verified.
+    /// signs the message itself: deny what cannot be verified.
     #[must_use]
     pub fn verify_prehashed(&self, digest: &[u8], signature: &[u8]) -> bool {
         if ![32, 48, 64].contains(&digest.len()) {
@@ -13,7 +14,8 @@ impl PublicKey {
         match self.algorithm {
             KeyAlgorithm::EcdsaP256 => p256(&self.raw, digest, signature).is_some(),
             KeyAlgorithm::EcdsaP384 => p384(&self.raw, digest, signature).is_some(),
-            KeyAlgorithm::Ed25519 | KeyAlgorithm::Rsa => false,
+            KeyAlgorithm::Rsa => pkcs1::verify(&self.raw, digest, signature).is_some(),
+            KeyAlgorithm::Ed25519 => false,
         }
     }
 }

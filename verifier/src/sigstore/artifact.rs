@@ -93,7 +93,7 @@ impl<'a> Signed<'a> {
         let right = match self {
             Self::Message { artifact: Artifact::Bytes(bytes), signature } => key.verify(bytes, signature),
             Self::Message { artifact: Artifact::Digest(digest), signature } => {
-                if !matches!(key.algorithm(), KeyAlgorithm::EcdsaP256 | KeyAlgorithm::EcdsaP384) {
+                if key.algorithm() == KeyAlgorithm::Ed25519 {
                     return Err(VerifyError::NeedsBytes { algorithm: key.algorithm().name() });
                 }
                 key.verify_prehashed(digest.as_bytes(), signature)
