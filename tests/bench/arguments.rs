@@ -17,13 +17,16 @@ pub enum Section {
     Stalled,
     /// Start with many images.
     Start,
+    /// Decisions, and the commands that make them.
+    Decisions,
     /// Pushes of blobs and manifests.
     Push,
 }
 
 impl Section {
     /// All, in the order in which they run.
-    pub const ALL: [Self; 7] = [Self::Manifests, Self::Blobs, Self::Tls, Self::Cold, Self::Stalled, Self::Start, Self::Push];
+    pub const ALL: [Self; 8] =
+        [Self::Manifests, Self::Blobs, Self::Tls, Self::Cold, Self::Stalled, Self::Start, Self::Push, Self::Decisions];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Section {
             Self::Cold => "cold",
             Self::Stalled => "stalled",
             Self::Start => "start",
+            Self::Decisions => "decisions",
             Self::Push => "push",
         }
     }

@@ -34,6 +34,11 @@ pub fn cpu_seconds(pid: u32) -> f64 {
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
+/// CPU seconds of all children of this process that have ended (proc(5), `stat` fields 16 and 17).
+pub fn children_cpu_seconds() -> f64 {
+    fields(std::process::id(), 13) as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
 /// Resident memory of a process and its children, in KiB.
 pub fn rss_kib(pid: u32) -> u64 {
     let rss = |pid: u32| {
@@ -50,8 +55,13 @@ fn family(pid: u32) -> Vec<u32> {
 }
 
 fn ticks(pid: u32) -> u64 {
+    fields(pid, 11)
+}
+
+/// The sum of two fields of `stat`, counted from the one after the name.
+fn fields(pid: u32, first: usize) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The second field is a name in brackets that may hold anything.
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+    rest.split_whitespace().skip(first).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
 }

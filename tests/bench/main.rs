@@ -8,6 +8,7 @@ mod arguments;
 mod blobs;
 mod client;
 mod cold;
+mod decisions;
 mod distribution;
 mod lab;
 mod load;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
             Section::Cold => cold::run(&lab, &mut report),
             Section::Stalled => stalled::run(&lab, &mut report),
             Section::Start => start::run(&lab, &mut report),
+            Section::Decisions => decisions::run(&lab, &mut report),
             Section::Push => push::run(&lab, &mut report),
         }
     }

@@ -21,6 +21,12 @@ pub fn attachment(location: Location, layer: &Content, annotations: &BTreeMap<St
         json!({ "schemaVersion": 2, "mediaType": media_type::OCI_MANIFEST, "config": empty.descriptor(), "layers": [descriptor] });
     if let Some(subject) = subject {
         manifest["subject"] = subject.descriptor();
+        manifest["artifactType"] = json!(layer.media_type);
+    }
+    if [media_type::JOSE, media_type::COSE].contains(&layer.media_type.as_str()) {
+        // notation looks for its own type, and wants a list of thumbprints.
+        manifest["artifactType"] = json!("application/vnd.cncf.notary.signature");
+        manifest["annotations"] = json!({ "io.cncf.notary.x509chain.thumbprint#S256": "[]" });
     }
     with_manifest(location, manifest.to_string(), layer.bytes.clone())
 }
@@ -51,7 +57,10 @@ pub fn publish(registry: &Registry, repository: &str, image: &Image, items: &[At
         let tag = |suffix: &str| format!("{}.{suffix}", image.digest().replace(':', "-"));
         let reference = match item.location {
             Location::Referrers | Location::FallbackTag => {
-                listed.push(manifest.descriptor());
+                let mut descriptor = manifest.descriptor();
+                let document: serde_json::Value = serde_json::from_slice(&item.manifest).expect("JSON");
+                descriptor["artifactType"] = document["artifactType"].clone();
+                listed.push(descriptor);
                 manifest.digest.clone()
             }
             Location::SignatureTag => tag("sig"),
