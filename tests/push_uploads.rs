@@ -103,6 +103,26 @@ fn a_thousand_half_open_uploads_are_bounded_hold_no_files_open_and_are_cleaned_u
 }
 
 #[test]
+fn hundreds_of_slow_uploads_keep_nobody_waiting() {
+    // D17: a thread that waits for each of them would be one that nobody else gets.
+    let gate = with_users(setup("")).start();
+    let (other, ci) = (at(&gate, OTHER), at(&gate, CI));
+    let slow: Vec<TcpStream> = (0..700)
+        .map(|_| {
+            let location = other.begin();
+            other.absolute("PATCH", &location).send_part(gate.address(), 1_000_000, b"slow")
+        })
+        .collect();
+    assert!(wait_until(LIMIT, || unfinished(&gate) == slow.len()), "{} have begun", unfinished(&gate));
+    let image = Image::small();
+    ci.image("1", &image);
+    assert_eq!(ci.get(&format!("blobs/{}", image.layers[1].digest)).expect(200).body, image.layers[1].bytes);
+    drop(slow);
+    // What had arrived stays, and the file of each is closed again.
+    assert_eq!(unfinished(&gate), 700);
+}
+
+#[test]
 fn strangers_do_not_use_up_each_others_uploads() {
     let gate = setup(", push: anonymous").start();
     let from = |address: [u8; 4]| {

@@ -3,6 +3,7 @@
 //! A blob is written to `tmp/`, synced, renamed, and its folder synced (containerd#12301 lost blobs for want of the last step). What a
 //! file holds is believed only after it was hashed in this run: by the writer, or on the first open.
 
+mod folders;
 mod open_files;
 mod reader;
 mod verified;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use sealgate_verifier::{Algorithm, Digest, Hasher};
 
 use super::blob::{BlobStore, BlobWriter, Kept, StoredBlob, over_limit};
+use folders::Folders;
 use open_files::OpenFiles;
 use reader::FileReader;
 use verified::Verified;
@@ -36,6 +38,7 @@ pub struct FileBlobStore {
 
 struct Shared {
     blobs: PathBuf,
+    folders: Folders,
     temporary: PathBuf,
     quarantine: PathBuf,
     verified: Verified,
@@ -50,15 +53,18 @@ impl FileBlobStore {
     /// # Errors
     /// I/O errors.
     pub fn open(data: &Path) -> io::Result<(Self, u64)> {
+        let blobs = data.join("blobs");
+        create_folder(&blobs)?;
         let shared = Shared {
-            blobs: data.join("blobs"),
+            folders: Folders::open(&blobs)?,
+            blobs,
             temporary: data.join("tmp"),
             quarantine: data.join("quarantine"),
             verified: Verified::default(),
             open: OpenFiles::new(OPEN_FILES),
             quarantined: AtomicU64::new(0),
         };
-        for folder in [&shared.blobs, &shared.temporary, &shared.quarantine] {
+        for folder in [&shared.temporary, &shared.quarantine] {
             create_folder(folder)?;
         }
         let mut leftovers = 0;
@@ -76,14 +82,19 @@ impl FileBlobStore {
     }
 }
 
-/// Makes a folder with mode 0700, and its entry durable.
-fn create_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder with mode 0700; says whether it was not there.
+fn new_folder(folder: &Path) -> io::Result<bool> {
     use std::os::unix::fs::DirBuilderExt;
     match fs::DirBuilder::new().mode(0o700).create(folder) {
-        Ok(()) => folder.parent().map_or(Ok(()), sync_folder),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// The same with its entry durable.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if new_folder(folder)? { folder.parent().map_or(Ok(()), sync_folder) } else { Ok(()) }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

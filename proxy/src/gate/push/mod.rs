@@ -1,6 +1,6 @@
 //! What clients push: images to a registry that is hosted here, evidence beside the images of any registry (DESIGN §6).
 //!
-//! [`uploads`] holds what has begun, [`session`] is one of them, [`blob`] finishes and mounts blobs, [`manifest`] takes manifests in, [`delete`] takes
+//! [`uploads`] holds what has begun, [`session`] is one of them, `intake` takes bytes into it, [`blob`] finishes and mounts blobs, [`manifest`] takes manifests in, [`delete`] takes
 //! things out. What is acknowledged is durable (DESIGN §10): blob, then ledger, then index. Nothing pushed is served for being
 //! pushed: whoever pulls gets what the policy admits.
 
@@ -8,6 +8,7 @@ mod account;
 pub mod blob;
 pub mod delete;
 mod error;
+mod intake;
 pub mod manifest;
 pub mod session;
 pub mod uploads;

@@ -1,30 +1,23 @@
-//! One upload.
-//!
-//! Bytes go through a queue to a blocking thread that hashes and writes. That thread owns the upload's state while it works, so that a
-//! client which leaves takes nothing with it: what arrived stays, and the upload can go on. Between requests an upload holds no open file.
+//! One upload. Between requests it holds no open file.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::Stream;
 use ring::rand::{SecureRandom, SystemRandom};
 use sealgate_verifier::{Algorithm, Repository};
-use tokio::sync::{OwnedMutexGuard, mpsc};
+use tokio::sync::OwnedMutexGuard;
 
 use super::account::Account;
+use super::intake::{Ended, Intake};
 use super::{PushError, Pusher};
 use crate::auth::Principal;
 use crate::gate::{Gate, GateError};
-use crate::store::blob::{BlobStore, BlobWriter};
+use crate::store::blob::BlobWriter;
 
-/// Longest wait for the next bytes of a body (D17 for bodies: a slow loris holds a connection and a lock no longer).
-const BODY_IDLE: Duration = Duration::from_secs(60);
-/// Pieces between the network and the disk. With 64 KiB a piece this bounds an upload to 1 MiB.
-const QUEUE: usize = 16;
 /// Bits of an identifier: beyond guessing, whoever else may push.
 const ID_BYTES: usize = 16;
 
@@ -109,6 +102,11 @@ impl Session {
         self.received.load(Ordering::Acquire)
     }
 
+    /// Notes how many bytes have arrived.
+    pub(super) fn note_received(&self, bytes: u64) {
+        self.received.store(bytes, Ordering::Release);
+    }
+
     /// The state, unless another request writes.
     pub(super) fn state(&self) -> Result<OwnedMutexGuard<State>, PushError> {
         Arc::clone(&self.state).try_lock_owned().map_err(|_| PushError::UploadBusy)
@@ -183,27 +181,17 @@ impl Gate {
             return Err(limit);
         }
         let before = state.written;
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let blobs = Arc::clone(self.store.blobs());
-        let writing = {
-            let session = Arc::clone(&session);
-            tokio::task::spawn_blocking(move || write(&session, state, &*blobs, receiver))
-        };
-        let sent = send(content, &sender, session.limit - before).await;
-        drop(sender);
-        let written = writing.await.map_err(|_| GateError::Internal)?;
+        let intake = Intake::new(Arc::clone(&session), state, Arc::clone(self.store.blobs()));
+        let taken = intake.take(content, session.limit - before).await;
         session.used.store(self.uploads.now(), Ordering::Relaxed);
-        let written = match written {
-            Ok(written) => written,
-            Err(error) => {
-                let _ = self.uploads.take(id);
-                return Err(GateError::store(error).into());
-            }
-        };
-        match sent {
-            Sent::All => {}
-            Sent::Broken => return Err(PushError::BrokenBody),
-            Sent::TooMuch => {
+        let (ended, written) = taken.map_err(|error| {
+            let _ = self.uploads.take(id);
+            GateError::store(error)
+        })?;
+        match ended {
+            Ended::Whole => {}
+            Ended::Broken => return Err(PushError::BrokenBody),
+            Ended::TooLarge => {
                 let _ = self.uploads.take(id);
                 return Err(limit);
             }
@@ -221,51 +209,4 @@ impl Gate {
         self.uploads.take(id)?;
         Ok(state)
     }
-}
-
-enum Sent {
-    All,
-    Broken,
-    TooMuch,
-}
-
-async fn send(mut content: Content, to: &mpsc::Sender<Bytes>, mut room: u64) -> Sent {
-    loop {
-        match tokio::time::timeout(BODY_IDLE, content.next()).await {
-            Ok(None) => return Sent::All,
-            Ok(Some(Ok(piece))) => {
-                let Some(rest) = room.checked_sub(piece.len() as u64) else { return Sent::TooMuch };
-                room = rest;
-                // The writer left: its own error says why.
-                if to.send(piece).await.is_err() {
-                    return Sent::All;
-                }
-            }
-            Ok(Some(Err(_))) | Err(_) => return Sent::Broken,
-        }
-    }
-}
-
-/// On a blocking thread: hashes and writes what comes.
-fn write(
-    session: &Session,
-    mut state: OwnedMutexGuard<State>,
-    blobs: &dyn BlobStore,
-    mut pieces: mpsc::Receiver<Bytes>,
-) -> std::io::Result<u64> {
-    let mut writer = state.writer.take();
-    while let Some(piece) = pieces.blocking_recv() {
-        let open = match &mut writer {
-            Some(open) => open,
-            None => writer.insert(blobs.begin(state.algorithm)?),
-        };
-        open.write(&piece)?;
-        state.written += piece.len() as u64;
-        session.received.store(state.written, Ordering::Release);
-    }
-    if let Some(writer) = &mut writer {
-        writer.park();
-    }
-    state.writer = writer;
-    Ok(state.written)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealgate_verifier::{Algorithm, Digest, Hasher};
 
 use super::reader::FileReader;
-use super::{Shared, create_folder, sync_folder};
+use super::{Shared, sync_folder};
 use crate::store::blob::{BlobReader, BlobWriter};
 
 /// A blob in `tmp/`. Dropping it unlinks the file.
@@ -52,12 +52,12 @@ impl FileWriter {
             return Ok(());
         }
         // In place of a file of that name whose bytes nobody has checked (F18: an empty one, say): these were hashed just now.
+        shared.folders.make(&folder)?;
         match fs::rename(path, &target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(parent) = folder.parent() {
-                    create_folder(parent)?;
-                }
-                create_folder(&folder)?;
+                // Somebody removed the folder under a running gate.
+                shared.folders.forget();
+                shared.folders.make(&folder)?;
                 fs::rename(path, &target)?;
             }
             other => other?,
