@@ -21,7 +21,7 @@ pub mod template;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use htpasswd::{Htpasswd, PasswordHash, load_htpasswd};
-pub use policy::{LoadedPolicy, load_policy, unmatched_rules};
+pub use policy::{LoadedPolicy, exception_warnings, load_policy, uncollected, unmatched_rules};
 pub use server::{
     Action, Actions, AddressRange, Admin, Auth, Credential, Grant, Hosted, IndexKind, Keep, NamePattern, Oidc, PullAccess, PushAccess,
     Registry, RegistryKind, Secret, ServerConfig, TagPattern, Tls, TrustRoots, TufRepository, Upstream, Watch, Who, unknown_variables,

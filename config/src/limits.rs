@@ -30,12 +30,24 @@ pub const PUBLIC_URL_BYTES: usize = 200;
 pub const PATTERNS: usize = 10_000;
 /// Signers in one list of a requirement; distinct principals are matched to them in the decision.
 pub const SIGNERS: usize = 64;
-/// Requirements of one rule; there are four kinds.
+/// Requirements of one rule; there are seven kinds.
 pub const REQUIREMENTS: usize = 16;
 /// Places that one `where` names.
 pub const CONDITIONS: usize = 32;
 /// Other repositories in which one rule has signatures looked for: each costs up to four requests for an image.
 pub const SIGNATURES_FROM: usize = 4;
+/// Scan policies. Each is a way to look at every image.
+pub const SCAN_POLICIES: usize = 64;
+/// Sources of one scan policy.
+pub const SCAN_SOURCES: usize = 16;
+/// Exceptions. Each has an owner who must look after it.
+pub const EXCEPTIONS: usize = 10_000;
+/// Vulnerabilities that one exception waives. A release of an old base image has some hundred.
+pub const WAIVED: usize = 1_000;
+/// Paths, ports or secrets in one list of `contents`.
+pub const CONTENT_ITEMS: usize = 1_000;
+/// Platforms. Docker's official images have under 20.
+pub const PLATFORMS: usize = 64;
 /// Bytes of a `trusted_root.json`. The public instance's takes under 20 KiB.
 pub const TRUST_ROOT_BYTES: usize = 4 * 1024 * 1024;
 /// Trust stores that one signer names.

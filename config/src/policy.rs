@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sealgate_verifier::policy::{TrustRootName, TrustRootSource};
-use sealgate_verifier::{Mode, Policy, PolicyParts, Requirement, Rule, Signer, SignerName};
+use sealgate_verifier::{Exception, Mode, PlatformName, Policy, PolicyParts, Requirement, Rule, ScanPolicy, Signer, SignerName};
 
 use crate::document::{Document, Secrecy, whole};
 use crate::error::ConfigErrors;
@@ -12,6 +13,8 @@ use crate::file;
 use crate::limits;
 use crate::problems::Problems;
 
+mod contents;
+mod exception;
 pub(crate) mod fields;
 mod identity;
 mod origin;
@@ -19,12 +22,13 @@ mod preset;
 mod requirement;
 mod revision;
 mod rule;
+mod scan;
 mod signer;
 mod trust;
 mod warning;
 
 pub(crate) use signer::is_name;
-pub use warning::unmatched_rules;
+pub use warning::{exception_warnings, uncollected, unmatched_rules};
 
 use origin::Origin;
 use revision::Files;
@@ -55,8 +59,9 @@ pub fn load_policy(file: &Path) -> Result<LoadedPolicy, ConfigErrors> {
     let mut origin = Origin::default();
     let parts = read(&document, &mut files, &mut origin, &mut problems);
     let (files, revision) = files.finish();
-    let Parts { trust_roots, signers, baseline, rules } = parts;
-    let policy = Policy::new(PolicyParts { revision, trust_roots, signers, baseline, rules });
+    let Parts { trust_roots, signers, baseline, rules, scan_policies, exceptions, platforms } = parts;
+    let platforms = platforms.unwrap_or_else(PlatformName::defaults);
+    let policy = Policy::new(PolicyParts { revision, trust_roots, signers, baseline, rules, scan_policies, exceptions, platforms });
     for error in policy.as_ref().err().into_iter().flatten() {
         origin.report(error, &mut problems);
     }
@@ -84,6 +89,9 @@ struct Parts {
     signers: BTreeMap<SignerName, Signer>,
     baseline: Vec<Requirement>,
     rules: Vec<Rule>,
+    scan_policies: BTreeMap<String, Arc<ScanPolicy>>,
+    exceptions: Vec<Exception>,
+    platforms: Option<Vec<PlatformName>>,
 }
 
 fn read(document: &Document, files: &mut Files, origin: &mut Origin, problems: &mut Problems<'_>) -> Parts {
@@ -100,8 +108,11 @@ fn read(document: &Document, files: &mut Files, origin: &mut Origin, problems: &
         trust.read_stores(node, files, problems);
     }
     let signers = members.get("signers").map(|node| signer::read(node, &trust, files, origin, problems)).unwrap_or_default();
-    let baseline = members.get("baseline").map(|node| rule::baseline(node, origin, problems)).unwrap_or_default();
+    let scans = members.get("scan-policies").map(|node| scan::read(node, origin, problems)).unwrap_or_default();
+    let baseline = members.get("baseline").map(|node| rule::baseline(node, &scans, origin, problems)).unwrap_or_default();
     let rules = members.get("rules").and_then(|node| problems.list(node)).unwrap_or_default();
-    let rules = rules.iter().flat_map(|node| rule::read(node, mode, origin, problems)).collect();
-    Parts { trust_roots: trust.roots, signers, baseline, rules }
+    let rules = rules.iter().flat_map(|node| rule::read(node, (mode, &scans), origin, problems)).collect();
+    let exceptions = members.get("exceptions").map(|node| exception::read(node, origin, problems)).unwrap_or_default();
+    let platforms = members.get("platforms").map(|node| exception::platforms(node, problems));
+    Parts { trust_roots: trust.roots, signers, baseline, rules, scan_policies: scans.known, exceptions, platforms }
 }

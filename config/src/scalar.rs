@@ -71,6 +71,22 @@ impl Problems<'_> {
         self.parsed(node, LISTEN, listen)
     }
 
+    /// A day, by its first second.
+    pub fn date(&mut self, node: &Node) -> Option<Timestamp> {
+        self.parsed(node, "a date such as 2026-12-31; it counts to the end of that day, UTC", date)
+    }
+
+    /// A list of texts, at most `most` of them.
+    pub fn texts<'n>(&mut self, node: &'n Node, most: usize, what: &str) -> Option<Vec<&'n str>> {
+        let items = self.list(node)?;
+        if items.len() > most {
+            self.node(node, format!("more than {most} {what} in one list"), "name fewer");
+            return None;
+        }
+        let texts: Vec<&str> = items.iter().filter_map(|item| self.text(item)).collect();
+        (texts.len() == items.len()).then_some(texts)
+    }
+
     /// The members of a list.
     pub fn list<'n>(&mut self, node: &'n Node) -> Option<&'n [Node]> {
         if let Value::List(items) = &node.value {
@@ -129,6 +145,11 @@ pub(crate) fn size(text: &str) -> Option<u64> {
         _ => return None,
     };
     decimal(number).filter(|_| digits > 0)?.checked_mul(bytes).filter(|bytes| i64::try_from(*bytes).is_ok())
+}
+
+/// `2027-01-31` (RFC 3339 §5.6, full-date), by its first second.
+pub(crate) fn date(text: &str) -> Option<Timestamp> {
+    timestamp(&format!("{text}T00:00:00Z"))
 }
 
 /// `2027-01-01T00:00:00Z` (RFC 3339 §5.6), UTC and whole seconds only.
@@ -217,6 +238,14 @@ mod tests {
             "1969-12-31T23:59:59Z",
         ] {
             assert_eq!(timestamp(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn dates_have_one_spelling() {
+        assert_eq!(date("2026-12-31").map(|day| day.to_string()).as_deref(), Some("2026-12-31T00:00:00Z"));
+        for bad in ["", "2026-02-30", "2026-12-31T00:00:00Z", "31.12.2026", "2026-1-1"] {
+            assert_eq!(date(bad), None, "{bad}");
         }
     }
 

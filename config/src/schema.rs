@@ -74,6 +74,8 @@ fn of(shape: &Shape) -> Value {
         Shape::Pattern => text("^(\\*\\*|[^*\\s]+(/\\*|/\\*\\*)?)$"),
         Shape::Digest => text("^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"),
         Shape::Time => text("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"),
+        Shape::Date => text("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+        Shape::Platform => text("^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$"),
         Shape::List(inner) => json!({ "type": "array", "items": of(inner) }),
         Shape::OneOrMore(inner) => json!({ "anyOf": [of(inner), { "type": "array", "items": of(inner), "minItems": 1 }] }),
         Shape::Object(object) => Value::Object(mapping(object)),

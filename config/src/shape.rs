@@ -31,6 +31,10 @@ pub(crate) enum Shape {
     Digest,
     /// RFC 3339, UTC, whole seconds.
     Time,
+    /// `2027-01-31`: a day, UTC.
+    Date,
+    /// `linux/amd64`.
+    Platform,
     /// A list of these.
     List(&'static Shape),
     /// One of these, or a list.

@@ -72,7 +72,9 @@ fn inner_keys(shape: &Shape, known: &mut Vec<&'static str>) {
         | Shape::Pattern
         | Shape::Digest
         | Shape::Time
-        | Shape::Size => {}
+        | Shape::Date
+        | Shape::Size
+        | Shape::Platform => {}
     }
 }
 

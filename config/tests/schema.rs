@@ -201,6 +201,13 @@ fn reader_and_schema_know_the_same_keys_at_every_place() {
         ("baseline: { zzzz: 1 }".to_owned(), "/properties/baseline".to_owned()),
         ("rules: [{ zzzz: 1 }]".to_owned(), "/properties/rules/items".to_owned()),
     ];
+    let scan = "/properties/scan-policies/additionalProperties";
+    policy.push(("exceptions: [{ zzzz: 1 }]".to_owned(), "/properties/exceptions/items".to_owned()));
+    policy.push(("scan-policies: { s: { zzzz: 1 } }".to_owned(), scan.to_owned()));
+    policy.push(("scan-policies: { s: { sources: [{ zzzz: 1 }] } }".to_owned(), format!("{scan}/properties/sources/items/anyOf/1")));
+    for severity in ["critical", "high", "medium", "low", "negligible", "unknown"] {
+        policy.push((format!("scan-policies: {{ s: {{ {severity}: {{ zzzz: 1 }} }} }}"), format!("{scan}/properties/{severity}/anyOf/1")));
+    }
     let rule = "/properties/rules/items/properties/require/items/anyOf/1";
     for (before, after, place) in
         [("rules: [{ require: [", "] }]", rule), ("baseline: { require: [", "] }", "/properties/baseline/properties/require/items")]
@@ -212,6 +219,15 @@ fn reader_and_schema_know_the_same_keys_at_every_place() {
                 ("{ signed-by: { zzzz: 1 } }", "/properties/signed-by"),
                 ("{ attested: { zzzz: 1 } }", "/properties/attested"),
                 ("{ attested: { by: { zzzz: 1 } } }", "/properties/attested/properties/by"),
+                ("{ contents: { zzzz: 1 } }", "/properties/contents"),
+                ("{ contents: { setuid: { zzzz: 1 } } }", "/properties/contents/properties/setuid/anyOf/1"),
+                ("{ contents: { capabilities: { zzzz: 1 } } }", "/properties/contents/properties/capabilities/anyOf/1"),
+                ("{ contents: { secrets: { zzzz: 1 } } }", "/properties/contents/properties/secrets/anyOf/1"),
+                (
+                    "{ contents: { secrets: { ignore: [{ zzzz: 1 }] } } }",
+                    "/properties/contents/properties/secrets/anyOf/1/properties/ignore/items",
+                ),
+                ("{ age: { zzzz: 1 } }", "/properties/age"),
             ] {
                 policy.push((format!("{before}{open}{inner}{close}{after}"), format!("{place}{below}")));
             }
@@ -231,10 +247,13 @@ fn the_schema_refuses_what_the_reader_refuses_for_its_shape() {
         "{ version: 2, rules: [] }",
         "{ version: 1, rules: {} }",
         "{ version: 1, mode: warn, rules: [] }",
-        "{ version: 1, rules: [], exceptions: [] }",
+        "{ version: 1, rules: [], exceptions: [{ image: a.io/b, waive: CVE-2026-1234, reason: r, owner: o }] }",
+        "{ version: 1, rules: [], scan-policies: { s: { high: warn } } }",
+        "{ version: 1, rules: [], scan-policies: { s: { sources: [trivy] } } }",
+        "{ version: 1, rules: [{ images: [\"**\"], require: [{ contents: { user: root } }] }] }",
         "{ version: 1, rules: [{ images: [\"**\"] }] }",
         "{ version: 1, rules: [{ images: [\"**\"], require: [alow] }] }",
-        "{ version: 1, rules: [{ images: [\"**\"], require: [{ scanned: standard }] }] }",
+        "{ version: 1, rules: [{ images: [\"**\"], require: [{ scanned: { max-age: 1d } }] }] }",
         "{ version: 1, rules: [{ images: [\"**\"], require: [{ digests: [], signed-by: { any: [a] } }] }] }",
         "{ version: 1, rules: [{ images: [\"**\"], require: [{ signed-by: { any: [a], all: [a] } }] }] }",
         "{ version: 1, rules: [{ images: [\"**\"], require: [{ signed-by: { threshold: 1 } }] }] }",
@@ -244,6 +263,11 @@ fn the_schema_refuses_what_the_reader_refuses_for_its_shape() {
         assert!(!fits(&policy_schema(), &yaml(text)), "schema: {text}");
         assert!(load_rules(text).is_err(), "reader: {text}");
     }
+    let good = "{ version: 1, platforms: [linux/amd64], scan-policies: { s: { sources: [built-in, { scanner: t }], high: { grace: 7d }, low: track } }, \
+                rules: [{ images: [\"**\"], require: [{ scanned: s }, { age: { min: 3d } }, { contents: { user: non-root, setuid: none, \
+                capabilities: { allow: [a] }, ports: [80/tcp], max-size: 1GiB, secrets: { ignore: [{ kind: k, path: p, reason: r, expires: \
+                2026-12-31 }] } } }] }], exceptions: [{ image: a.io/b, waive: [CVE-2026-1234], reason: r, owner: o, expires: 2026-12-31 }] }";
+    assert!(fits(&policy_schema(), &yaml(good)) && load_rules(good).is_ok());
     for text in [
         "tls: { key: a }",
         "limits: { max-connections: 0 }",

@@ -145,8 +145,8 @@ fn policy(signers: &[Signer], wanted: &Wanted) -> Result<Policy, String> {
     };
     let pattern: Pattern = "**".parse().map_err(|error| format!("{error}"))?;
     let rules = vec![Rule::of(pattern, vec![requirement])];
-    let parts =
-        PolicyParts { revision: Revision(Digest::sha256(b"what has been said")), trust_roots, signers: known, baseline: Vec::new(), rules };
+    let empty = PolicyParts::empty(Revision(Digest::sha256(b"what has been said")));
+    let parts = PolicyParts { trust_roots, signers: known, rules, ..empty };
     Policy::new(parts).map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }
 

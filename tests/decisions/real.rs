@@ -80,11 +80,9 @@ impl RealImage {
         let kind = AttestationType::parse("slsaprovenance").expect("a type");
         let requirement = Requirement::Attested(Attested { kind, by, conditions: Vec::new(), max_age: None });
         Policy::new(PolicyParts {
-            revision: Revision(Digest::sha256(b"real")),
             signers: [("builder".to_owned(), Signer { identity: SignerIdentity::Keyless(keyless), images: Vec::new() })].into(),
-            trust_roots: Default::default(),
-            baseline: Vec::new(),
             rules: vec![Rule::of("**".parse().expect("a pattern"), vec![requirement])],
+            ..PolicyParts::empty(Revision(Digest::sha256(b"real")))
         })
         .expect("a policy")
     }

@@ -28,11 +28,10 @@ fn of_instance(own: &World, other: &World, instance: &str) -> Policy {
     let keyless = KeylessIdentity { issuer: IdentityMatcher::Exact(identity(0).issuer), subject, claims, trust_root: instance.to_owned() };
     let by = SignedBy { quorum: Quorum::Any, signers: vec!["app".to_owned()] };
     Policy::new(PolicyParts {
-        revision: Revision(Digest::sha256(b"tests")),
         signers: BTreeMap::from([("app".to_owned(), Signer { identity: SignerIdentity::Keyless(keyless), images: Vec::new() })]),
         trust_roots: BTreeMap::from([("own".to_owned(), root(own)), ("other".to_owned(), root(other))]),
-        baseline: Vec::new(),
         rules: vec![Rule::of("docker.io/library/*".parse().expect("a pattern"), vec![Requirement::SignedBy(by)])],
+        ..PolicyParts::empty(Revision(Digest::sha256(b"tests")))
     })
     .expect("a policy")
 }

@@ -233,11 +233,10 @@ impl World {
             }
         };
         Policy::new(PolicyParts {
-            revision: Revision(sealgate_verifier::Digest::sha256(b"tests")),
             signers: signers.iter().enumerate().map(identity).collect(),
             trust_roots: BTreeMap::from([(ROOT.to_owned(), TrustRootSource::File(Box::new(self.trust_root())))]),
-            baseline: Vec::new(),
             rules: vec![Rule::of("docker.io/library/*".parse().expect("a pattern"), vec![requirement])],
+            ..PolicyParts::empty(Revision(sealgate_verifier::Digest::sha256(b"tests")))
         })
         .expect("a policy")
     }

@@ -49,11 +49,10 @@ fn identity(folder: &Path) -> (SignerIdentity, Option<TrustRoot>) {
 fn policy(identity: SignerIdentity, root: Option<TrustRoot>) -> Policy {
     let by = SignedBy { quorum: Quorum::Any, signers: vec!["signer".to_owned()] };
     Policy::new(PolicyParts {
-        revision: Revision(Digest::sha256(b"rate")),
         signers: [("signer".to_owned(), Signer { identity, images: Vec::new() })].into(),
         trust_roots: root.map(|root| ("tests".to_owned(), TrustRootSource::File(Box::new(root)))).into_iter().collect(),
-        baseline: Vec::new(),
         rules: vec![Rule::of("docker.io/library/*".parse().expect("a pattern"), vec![Requirement::SignedBy(by)])],
+        ..PolicyParts::empty(Revision(Digest::sha256(b"rate")))
     })
     .expect("a policy")
 }

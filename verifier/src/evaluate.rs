@@ -1,6 +1,7 @@
 //! The decision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::claim::Says;
 use crate::digest::Digest;
@@ -9,19 +10,25 @@ use crate::judge::Judge;
 use crate::limits;
 use crate::manifest::Manifest;
 use crate::message::problem;
-use crate::policy::{Mode, Policy, Requirement, Rule, SignedBy};
-use crate::principal::Principal;
-use crate::quorum::maximum_matching;
+use crate::policy::{Mode, Policy, Requirement, Rule, ScanPolicy, SignedBy};
 use crate::search::Budget;
 use crate::signature::Vouched;
 use crate::time::Timestamp;
 use crate::verdict::{Admission, Denial, Finding, Reason, Satisfied, Verdict};
 
 mod attested;
+mod children;
+mod contents;
 mod denial;
+mod exception;
+mod first_seen;
+mod scanned;
+mod standing;
 mod view;
 
 pub(crate) use attested::age;
+use scanned::Scan;
+use standing::Standing;
 use view::View;
 
 /// Decides whether `policy` admits the subject of `evidence` at `now`. Pure and total.
@@ -38,9 +45,16 @@ use view::View;
 /// 6. An `attested` counts likewise, among attestations of its type. Of one signer's attestations of the type only the newest
 ///    count, and they must be what the requirement says. (What a place hides cannot be told from what was never put there: a gap
 ///    takes nothing from an attestation that was found.)
-/// 7. An `any-of` holds when all of one of its lists hold.
-/// 8. What does not hold is denied: with [`Reason::EvidenceMissing`] when anything could not be seen (gaps, stale or oversized
-///    collections), else with what was found in its place.
+/// 7. A platform's image is judged by what is inside as well: `scanned` by every source that its policy names, all fresh, the worst
+///    finding winning, less what VEX statements and exceptions clear; `contents`; and `age`. Nothing of an index stands in for
+///    these, but an exception for an index covers what it lists. Attestations that report a scan, or clear a finding, count where
+///    they are about the subject itself.
+/// 8. An index has no insides. Where the rule asks for any, each of its children for the policy's platforms must have an admission
+///    of its own, under this policy and still valid; what no platform is named for counts as asked for.
+/// 9. An `any-of` holds when all of one of its lists hold.
+/// 10. A `signed-by` that nothing else meets is waived by an exception that says so.
+/// 11. What does not hold is denied: with [`Reason::EvidenceMissing`] when anything could not be seen (gaps, stale or oversized
+///     collections), else with what was found in its place.
 #[must_use]
 pub fn evaluate(evidence: &Evidence, policy: &Policy, now: Timestamp) -> Verdict {
     decide(evidence, policy, now, false)
@@ -68,17 +82,18 @@ fn decide(evidence: &Evidence, policy: &Policy, now: Timestamp, explain: bool) -
         })
     };
     // 1.
-    if let Err(problem) = check_subject(subject) {
-        return deny(Mode::Enforce, Reason::BadManifest { problem });
-    }
+    let manifest = match check_subject(subject) {
+        Ok(manifest) => manifest,
+        Err(problem) => return deny(Mode::Enforce, Reason::BadManifest { problem }),
+    };
     // 2.
     let Some(rule) = rule else {
         return deny(Mode::Enforce, Reason::NoRule);
     };
-    Case { explain, ..Case::new(evidence, policy, rule, now) }.decide()
+    Case { explain, ..Case::new((evidence, manifest), policy, rule, now) }.decide()
 }
 
-fn check_subject(subject: &Subject) -> Result<(), String> {
+fn check_subject(subject: &Subject) -> Result<Manifest, String> {
     if subject.manifest.len() > limits::MANIFEST_BYTES {
         return Err(format!("{} bytes, over the limit of {}", subject.manifest.len(), limits::MANIFEST_BYTES));
     }
@@ -87,13 +102,14 @@ fn check_subject(subject: &Subject) -> Result<(), String> {
     }
     let manifest = Manifest::parse(&subject.manifest, None).map_err(|error| problem(&error))?;
     // DESIGN §5: foreign layers are fetched from elsewhere (CVE-2020-15157), so nobody has seen what they are.
-    match manifest.blobs().find(|blob| !blob.urls.is_empty()) {
-        Some(blob) => Err(format!("blob {} has `urls`: expected content of the registry itself", blob.digest)),
-        None => Ok(()),
+    if let Some(blob) = manifest.blobs().find(|blob| !blob.urls.is_empty()) {
+        return Err(format!("blob {} has `urls`: expected content of the registry itself", blob.digest));
     }
+    Ok(manifest)
 }
 
 /// How a requirement was met.
+#[derive(Clone)]
 struct Met {
     /// Index into the views.
     view: usize,
@@ -101,9 +117,22 @@ struct Met {
     valid_until: Option<Timestamp>,
 }
 
+impl Met {
+    const fn plain(view: usize, satisfied: Satisfied, valid_until: Option<Timestamp>) -> Self {
+        Self { view, satisfied, valid_until }
+    }
+}
+
+/// Whether an image without packages is expected by one of `requirements`, all of which must hold.
+fn expects_no_packages(requirements: &[Requirement]) -> bool {
+    requirements.iter().any(|requirement| matches!(requirement, Requirement::Contents(policy) if policy.no_packages))
+}
+
 /// One decision under way.
 struct Case<'a> {
     evidence: &'a Evidence,
+    /// The subject's, parsed.
+    manifest: Manifest,
     policy: &'a Policy,
     rule: &'a Rule,
     now: Timestamp,
@@ -114,37 +143,78 @@ struct Case<'a> {
     gaps: BTreeSet<Gap>,
     /// Whether an admission lists every signature.
     explain: bool,
+    /// What scan policies make of the subject, each once.
+    scans: Vec<(&'a ScanPolicy, Rc<Scan<'a>>)>,
+    /// Whether they then hold, by the view that may help with exceptions.
+    scanned: Vec<(scanned::Key<'a>, Result<Met, Vec<Reason>>)>,
+    /// Whether exceptions may waive signatures: once nothing else has helped.
+    glass_is_broken: bool,
+    /// Times at which a denial may end.
+    ends: BTreeSet<Timestamp>,
 }
 
 impl<'a> Case<'a> {
-    fn new(evidence: &'a Evidence, policy: &'a Policy, rule: &'a Rule, now: Timestamp) -> Self {
+    fn new((evidence, manifest): (&'a Evidence, Manifest), policy: &'a Policy, rule: &'a Rule, now: Timestamp) -> Self {
         let subject = &evidence.subject;
         let vouched = Vouched { digest: subject.digest, manifest: &subject.manifest };
         let own = View::new(vouched, vec![&evidence.attachments]);
         let judge = Judge::new(policy, rule, &subject.repository, now);
-        Self { evidence, policy, rule, now, judge, budget: Budget::default(), views: vec![own], gaps: BTreeSet::new(), explain: false }
+        Self {
+            evidence,
+            manifest,
+            policy,
+            rule,
+            now,
+            judge,
+            budget: Budget::default(),
+            views: vec![own],
+            gaps: BTreeSet::new(),
+            scans: Vec::new(),
+            scanned: Vec::new(),
+            glass_is_broken: false,
+            ends: BTreeSet::new(),
+            explain: false,
+        }
     }
 
     fn decide(mut self) -> Verdict {
+        // 8.
+        let children = match self.children() {
+            Ok(children) => children,
+            Err(reasons) => {
+                self.add_parents();
+                return self.deny(reasons);
+            }
+        };
         // 3.
-        if let Some(met) = self.all_met(&self.rule.requirements, 0) {
-            return self.admit(met);
+        if let Some(met) = self.rule_met(0) {
+            return self.admit(met, children);
         }
         // 4.
-        if self.policy.needs(&self.evidence.subject.repository).parents {
-            self.add_parents();
-        }
-        for parent in 1..self.views.len() {
-            if let Some(met) = self.all_met(&self.rule.requirements, parent) {
-                return self.admit(met);
+        self.add_parents();
+        // 10.
+        for glass_is_broken in [false, true] {
+            self.glass_is_broken = glass_is_broken;
+            for view in usize::from(!glass_is_broken)..self.views.len() {
+                if let Some(met) = self.rule_met(view) {
+                    return self.admit(met, children);
+                }
             }
         }
-        // 8.
-        self.deny()
+        // 11.
+        self.deny(Vec::new())
+    }
+
+    fn rule_met(&mut self, other: usize) -> Option<Vec<Met>> {
+        let requirements = &self.rule.requirements;
+        self.all_met(requirements, (other, expects_no_packages(requirements)))
     }
 
     /// The indexes that list the subject, in the order of their digests.
     fn add_parents(&mut self) {
+        if !self.policy.needs(&self.evidence.subject.repository).parents {
+            return;
+        }
         let subject = &self.evidence.subject;
         let mut groups: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
         for parent in self.evidence.parents.iter().filter(|parent| parent.digest != subject.digest) {
@@ -171,23 +241,49 @@ impl<'a> Case<'a> {
         self.gaps.insert(Gap { source: EvidenceSource::Signatures, place: "index above the digest".to_owned(), failure, detail });
     }
 
-    /// Each requirement by the subject's own evidence, else by that of the view `other`.
-    fn all_met(&mut self, requirements: &'a [Requirement], other: usize) -> Option<Vec<Met>> {
+    /// Each requirement by the subject's own evidence, else by that of the view `other`; and whether an image without packages is
+    /// expected.
+    fn all_met(&mut self, requirements: &'a [Requirement], (other, no_packages): (usize, bool)) -> Option<Vec<Met>> {
         let mut all = Vec::new();
         for requirement in requirements {
-            all.extend(self.met(requirement, other)?);
+            all.extend(self.met(requirement, (other, no_packages))?);
         }
         Some(all)
     }
 
-    fn met(&mut self, requirement: &'a Requirement, other: usize) -> Option<Vec<Met>> {
-        match requirement {
-            // 7.
-            Requirement::AnyOf(branches) => branches.iter().find_map(|branch| self.all_met(branch, other)),
+    fn met(&mut self, requirement: &'a Requirement, (other, no_packages): (usize, bool)) -> Option<Vec<Met>> {
+        let met = match requirement {
+            // 9.
+            Requirement::AnyOf(branches) => {
+                return branches.iter().find_map(|branch| self.all_met(branch, (other, no_packages || expects_no_packages(branch))));
+            }
             Requirement::Allow | Requirement::Deny | Requirement::Digests(_) | Requirement::SignedBy(_) | Requirement::Attested(_) => {
                 let met = self.met_by(requirement, 0).or_else(|| if other == 0 { None } else { self.met_by(requirement, other) });
-                met.map(|met| vec![met])
+                met.or_else(|| self.waived(requirement, other))
             }
+            // 7.
+            Requirement::Scanned(_) | Requirement::Contents(_) | Requirement::Age { .. } => {
+                self.inside(requirement, (other, no_packages)).ok()
+            }
+        };
+        met.map(|met| vec![met])
+    }
+
+    /// 7, 8: what is asked of a platform's image.
+    fn inside(&mut self, requirement: &'a Requirement, (other, no_packages): (usize, bool)) -> Result<Met, Vec<Reason>> {
+        if self.manifest.is_index() {
+            return Ok(Met::plain(0, Satisfied::by(format!("{requirement} (each platform)"), Vec::new()), None));
+        }
+        match requirement {
+            Requirement::Scanned(policy) => self.scanned(policy, (other, no_packages)),
+            Requirement::Contents(policy) => self.contents(policy),
+            Requirement::Age { min } => self.age(*min, other),
+            Requirement::Allow
+            | Requirement::Deny
+            | Requirement::Digests(_)
+            | Requirement::SignedBy(_)
+            | Requirement::Attested(_)
+            | Requirement::AnyOf(_) => Err(Vec::new()),
         }
     }
 
@@ -195,12 +291,14 @@ impl<'a> Case<'a> {
         let by_nobody = |holds: bool| holds.then(|| (Vec::new(), None));
         let (by, valid_until) = match requirement {
             Requirement::Allow => by_nobody(view == 0)?,
-            Requirement::Deny | Requirement::AnyOf(_) => None?,
             Requirement::Digests(digests) => by_nobody(digests.contains(&self.views.get(view)?.vouched.digest))?,
             Requirement::SignedBy(signed_by) => self.signed_by(signed_by, view)?,
             Requirement::Attested(attested) => self.attested(attested, view)?,
+            Requirement::Deny | Requirement::AnyOf(_) | Requirement::Scanned(_) | Requirement::Contents(_) | Requirement::Age { .. } => {
+                return None;
+            }
         };
-        Some(Met { view, satisfied: Satisfied { requirement: requirement.to_string(), by }, valid_until })
+        Some(Met::plain(view, Satisfied::by(requirement.to_string(), by), valid_until))
     }
 
     /// 5.
@@ -219,7 +317,7 @@ impl<'a> Case<'a> {
         Some(views.get_mut(view)?.see(judge, *now, budget, wanted))
     }
 
-    fn admit(mut self, met: Vec<Met>) -> Verdict {
+    fn admit(mut self, met: Vec<Met>, children: Option<Timestamp>) -> Verdict {
         let via = met.iter().map(|met| met.view).find(|view| *view != 0);
         if self.explain {
             self.see_all();
@@ -230,7 +328,7 @@ impl<'a> Case<'a> {
             repository: self.evidence.subject.repository.clone(),
             digest: self.evidence.subject.digest,
             via: via.and_then(|view| self.views.get(view)).map(|view| view.vouched.digest),
-            valid_until: met.iter().filter_map(|met| met.valid_until).min(),
+            valid_until: met.iter().filter_map(|met| met.valid_until).chain(children).min(),
             satisfied: met.into_iter().map(|met| met.satisfied).collect(),
             findings,
             revision: self.policy.revision(),
@@ -255,34 +353,6 @@ impl<'a> Case<'a> {
     fn findings(&mut self, explain: bool) -> Vec<Finding> {
         let Self { views, judge, .. } = self;
         views.iter_mut().flat_map(|view| view.findings(judge, explain)).collect::<BTreeSet<_>>().into_iter().collect()
-    }
-}
-
-/// Which signers have somebody behind them, and for how long that holds.
-#[derive(Default)]
-struct Standing<'s> {
-    principals: BTreeMap<&'s str, BTreeSet<&'s Principal>>,
-    /// The latest end of what each principal did.
-    ends: BTreeMap<&'s Principal, Option<Timestamp>>,
-}
-
-impl<'s> Standing<'s> {
-    fn add(&mut self, signer: &'s str, principal: &'s Principal, until: Option<Timestamp>) {
-        self.principals.entry(signer).or_default().insert(principal);
-        let end = self.ends.entry(principal).or_insert(until);
-        // None is no end at all.
-        *end = end.zip(until).map(|(one, other)| one.max(other));
-    }
-
-    /// The signers that make up the quorum, and until when they do.
-    fn reaches(&self, quorum: &SignedBy, stale_at: Timestamp) -> Option<(Vec<String>, Option<Timestamp>)> {
-        let pairs = maximum_matching(&self.principals);
-        if pairs.len() < quorum.needed() {
-            return None;
-        }
-        let ends = pairs.iter().filter_map(|(_, principal)| self.ends.get(principal).copied().flatten());
-        let valid_until = ends.chain([stale_at]).min();
-        Some((pairs.into_iter().map(|(signer, _)| signer.to_owned()).collect(), valid_until))
     }
 }
 

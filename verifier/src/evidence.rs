@@ -36,8 +36,8 @@ pub struct ImageFacts {
     pub scans: Collected<ScanReport>,
     /// What else is inside.
     pub contents: Collected<Contents>,
-    /// When this gate first saw the digest in this repository of this upstream; `None` where it cannot tell.
-    pub first_seen: Option<Timestamp>,
+    /// When this gate first saw the digest in this repository of this upstream.
+    pub first_seen: Result<Timestamp, Gap>,
 }
 
 impl ImageFacts {
@@ -47,7 +47,12 @@ impl ImageFacts {
         Self {
             scans: Collected::not_collected(EvidenceSource::Scanner, now),
             contents: Collected::not_collected(EvidenceSource::Contents, now),
-            first_seen: None,
+            first_seen: Err(Gap {
+                source: EvidenceSource::TagResolution,
+                place: "first seen here".to_owned(),
+                failure: Failure::NotCollected,
+                detail: String::new(),
+            }),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! Finds out who made a signature, among those whom the policy names. Nothing else chooses a key or a trust root: no hint, no
 //! certificate, no location.
 
-use std::collections::BTreeSet;
-
 use crate::claim::{Carrier, Claim, Origin, Proof, Says, Sigstore};
 use crate::digest::Digest;
 use crate::key::{KeyAlgorithm, KeyId};
@@ -77,8 +75,7 @@ pub(crate) struct Judge<'p> {
 
 impl<'p> Judge<'p> {
     pub(crate) fn new(policy: &'p Policy, rule: &'p Rule, repository: &'p Repository, now: Timestamp) -> Self {
-        let names: BTreeSet<&String> = rule.quorums().flat_map(|quorum| &quorum.signers).collect();
-        let named = names.into_iter().filter_map(|name| policy.signers().get_key_value(name));
+        let named = rule.signers().into_iter().filter_map(|name| policy.signers().get_key_value(name));
         let named: Vec<Named<'p>> = named.map(|(name, signer)| (name.as_str(), signer)).collect();
         let keys = named.iter().copied().flat_map(keys).collect();
         Self { policy, rule, repository, now, named, keys }

@@ -35,6 +35,7 @@ pub mod pattern;
 pub mod policy;
 mod predicate;
 pub mod principal;
+mod purl;
 mod quorum;
 pub mod reference;
 pub mod scan;
@@ -46,6 +47,7 @@ pub mod statement;
 pub mod time;
 pub mod tuf;
 pub mod verdict;
+mod vex;
 
 pub use classify::{Class, classify, may_be_evidence, may_be_evidence_listing};
 pub use contents::{ConfiguredUser, Contents, FileCapabilities, SecretFinding, SetId};
@@ -57,11 +59,15 @@ pub use key::{KeyAlgorithm, KeyError, KeyId, PublicKey};
 pub use manifest::{Descriptor, ImageManifest, Index, Manifest, ManifestError, Platform};
 pub use pattern::{Pattern, PatternError};
 pub use policy::{
-    AttestationType, Attested, Claim, Condition, IdentityMatcher, KeylessIdentity, Mode, Needs, Pointer, Policy, PolicyError, PolicyParts,
-    Quorum, Requirement, Revision, Rule, SignedBy, Signer, SignerIdentity, SignerName, TextMatcher, TrustedKey,
+    AttestationType, Attested, Claim, Condition, ContentsPolicy, Exception, ExceptionState, GraceStart, IdentityMatcher, IgnoredSecret,
+    KeylessIdentity, Mode, Needs, PlatformName, Pointer, Policy, PolicyError, PolicyParts, Quorum, RequiredSource, Requirement, Revision,
+    Rule, ScanPolicy, Severities, SignedBy, Signer, SignerIdentity, SignerName, TextMatcher, Treatment, TrustedKey, Waived,
 };
 pub use principal::Principal;
 pub use reference::{ManifestReference, Reference, ReferenceError, Repository, Tag};
-pub use scan::{Packages, ReportError, ScanReport, ScanSource, Severity, Uncovered, Vulnerability};
+pub use scan::{Packages, ReportError, ScanReport, ScanSource, Severity, Vulnerability};
 pub use time::Timestamp;
-pub use verdict::{Admission, Denial, Finding, FindingKind, FindingOutcome, Reason, Satisfied, SignatureForm, Verdict};
+pub use verdict::{
+    Admission, Denial, Finding, FindingKind, FindingOutcome, FindingStanding, JudgedVulnerability, Reason, Satisfied, SignatureForm,
+    UsedException, Verdict,
+};

@@ -86,7 +86,7 @@ pub const IDENTITY_BYTES: usize = 4_096;
 pub const FACT_BYTES: usize = 32 * 1024 * 1024;
 /// Vulnerabilities of one report. Scanners find some 5,000 in full images of old Debian releases.
 pub const VULNERABILITIES: usize = 20_000;
-/// Other ids of one vulnerability. Red Hat's and SUSE's advisories over a whole kernel name some 300.
+/// Other ids, and package URLs, of one vulnerability. Red Hat's and SUSE's advisories over a whole kernel name some 300.
 pub const ALIASES: usize = 1_024;
 /// Bytes of one text of a vulnerability.
 pub const FACT_TEXT_BYTES: usize = 4_096;
@@ -96,6 +96,14 @@ pub const FACT_GAPS: usize = 1_024;
 pub const CONTENT_PATHS: usize = 10_000;
 /// Secrets of one image.
 pub const SECRETS: usize = 1_000;
+/// Vulnerabilities, or secrets, that a verdict lists; of more it says how many. Verdicts are stored and shown.
+pub const LISTED: usize = 100;
+/// Vulnerabilities that one decision judges, of all reports together: four full ones.
+pub const JUDGED: usize = 4 * VULNERABILITIES;
+/// Scan reports that one decision reads: a policy names a handful of sources.
+pub const SCAN_REPORTS: usize = 64;
+/// Statements in all OpenVEX documents that one decision reads. Chainguard's longest feeds have some thousand a package.
+pub const VEX_STATEMENTS: usize = 20_000;
 /// Levels of `any-of` inside `any-of`.
 pub const ANY_OF_DEPTH: usize = 4;
 /// Bytes of a TUF root. The bounds of these five are those of python-tuf's client (`UpdaterConfig`); Sigstore's root has 6 KiB.

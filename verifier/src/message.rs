@@ -52,6 +52,9 @@ impl fmt::Display for Requirement {
             Self::Digests(digests) => write!(f, "digests ({} listed)", digests.len()),
             Self::SignedBy(signed_by) => write!(f, "signed-by {signed_by}"),
             Self::Attested(attested) => attested.fmt(f),
+            Self::Scanned(policy) => write!(f, "scanned {}", policy.name),
+            Self::Contents(contents) => contents.fmt(f),
+            Self::Age { min } => write!(f, "age at least {}", age(*min)),
             Self::AnyOf(branches) => {
                 let branch = |all: &Vec<Self>| all.iter().map(Self::to_string).collect::<Vec<_>>().join(" and ");
                 f.write_str(&branches.iter().map(branch).collect::<Vec<_>>().join(", or "))
@@ -130,9 +133,10 @@ impl Admission {
     /// The admission in one line.
     #[must_use]
     pub fn line(&self) -> String {
-        let met = self.satisfied.iter().map(|satisfied| match &*satisfied.by {
-            [] => satisfied.requirement.clone(),
-            by => format!("{} (signed by {})", satisfied.requirement, by.join(", ")),
+        let met = self.satisfied.iter().map(|satisfied| {
+            let by = if satisfied.by.is_empty() { String::new() } else { format!(" (signed by {})", satisfied.by.join(", ")) };
+            let exceptions: String = satisfied.exceptions.iter().map(|exception| format!(" ({exception})")).collect();
+            format!("{}{by}{exceptions}", satisfied.requirement)
         });
         let via = self.via.map(|via| format!(" via index {via}")).unwrap_or_default();
         let line = format!("ADMITTED by policy rule {}: {}{via}", self.rule, met.collect::<Vec<_>>().join("; "));
@@ -160,7 +164,7 @@ impl Denial {
     }
 
     /// The exit code of a command that ends with this denial (DESIGN §8): 10 unsigned or unattested, 12 signatures or attestations
-    /// by others, 22 another reason or several, 75 evidence missing (try again).
+    /// by others, 20 vulnerabilities, 21 secrets, 22 another reason or several, 75 evidence missing (try again).
     #[must_use]
     pub fn outcome_code(&self) -> u8 {
         code(&self.reasons)
@@ -209,6 +213,39 @@ impl Denial {
                 let mend = each.into_iter().next().map_or_else(String::new, |parts| parts.mend);
                 parts(expected, found, mend)
             }
+            Reason::Vulnerable { expected, vulnerabilities, denying } => {
+                let worst = vulnerabilities.iter().filter(|found| found.standing.denies()).take(FAILURES).map(ToString::to_string);
+                let found = some_of(worst.collect(), *denying);
+                let fixable = vulnerabilities.iter().any(|found| found.standing.denies() && found.fixed.is_some());
+                let mend = if fixable { "build the image anew with the fixed versions" } else { "use another image or package" };
+                parts(expected, found, format!("{mend}, or add an exception"))
+            }
+            Reason::Uncovered { expected, found } => {
+                let mend =
+                    "update or import advisories, use a release that is looked after, or expect `contents: { packages: none-expected }`";
+                parts(expected, found.clone(), mend.to_owned())
+            }
+            Reason::SecretFound { expected, secrets, total } => {
+                let found = secrets.iter().take(FAILURES).map(|secret| quote(&secret.to_string()));
+                let mend = "revoke them and build the image without them: removing the file in a later layer does not remove them";
+                parts(expected, some_of(found.collect(), *total), mend.to_owned())
+            }
+            Reason::ContentsDoNotSatisfy { expected, found } => {
+                parts(expected, found.clone(), "build the image as the rule asks, or change the rule".to_owned())
+            }
+            Reason::TooYoung { expected, found, .. } => {
+                parts(expected, found.clone(), "wait, or use an older version of the image".to_owned())
+            }
+            Reason::ChildDenied { platform, digest, reasons } => {
+                let inner = reasons.first().map_or_else(|| parts("admission", String::new(), String::new()), |reason| self.parts(reason));
+                let more = if reasons.len() > 1 { format!("; {} more", reasons.len() - 1) } else { String::new() };
+                let found = format!("for {} ({digest}) {}{more}", quote(platform), inner.found);
+                parts(&inner.expected, found, inner.mend)
+            }
+            Reason::NoPlatform { expected, found } => {
+                let mend = "name the platforms that you use under `platforms` in the trust policy";
+                parts(&format!("an image for {expected}"), found.clone(), mend.to_owned())
+            }
             Reason::EvidenceMissing { expected, gaps } => {
                 let mend = match gaps.iter().any(|gap| gap.source == EvidenceSource::TrustRoot) {
                     true => "`sealgate trust-root update` at the gate, and `sealgate trust-root status` if it lasts",
@@ -221,6 +258,13 @@ impl Denial {
             }
         }
     }
+}
+
+/// Some of several things, and how many more there are.
+fn some_of(mut some: Vec<String>, total: usize) -> String {
+    let more = total.saturating_sub(some.len());
+    some.extend((more > 0).then(|| format!("and {more} more")));
+    some.join("; ")
 }
 
 /// Who did it of those who should have, and what else there is.
@@ -238,11 +282,17 @@ fn code(reasons: &[Reason]) -> u8 {
         // One alternative is enough.
         Reason::NoAlternative { .. } if reason.may_pass() => 75,
         Reason::NoAlternative { alternatives, .. } => code(alternatives),
+        Reason::ChildDenied { reasons, .. } => code(reasons),
+        Reason::Vulnerable { .. } | Reason::Uncovered { .. } => 20,
+        Reason::SecretFound { .. } => 21,
         Reason::NoRule
         | Reason::DeniedByRule
         | Reason::DigestNotListed { .. }
         | Reason::AttestationSaysOtherwise { .. }
         | Reason::AttestationOutOfTime { .. }
+        | Reason::ContentsDoNotSatisfy { .. }
+        | Reason::TooYoung { .. }
+        | Reason::NoPlatform { .. }
         | Reason::BadManifest { .. } => 22,
     };
     let codes: BTreeSet<u8> = reasons.iter().map(one).collect();

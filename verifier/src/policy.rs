@@ -10,19 +10,30 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::key::KeyId;
 use crate::reference::Repository;
+use crate::scan::ScanSource;
 
 mod attestation;
+mod contents;
 mod error;
+mod exception;
+mod needs;
+mod platform;
 mod requirement;
 mod rule;
+mod scan;
 mod signer;
 mod text;
 mod trust_root;
 
 pub use attestation::{AttestationType, Attested, Condition, Pointer};
+pub use contents::{ContentsPolicy, IgnoredSecret};
 pub use error::PolicyError;
+pub use exception::{BREAK_GLASS_SECONDS, ENDS_SOON_SECONDS, Exception, ExceptionState, Waived};
+pub use needs::Needs;
+pub use platform::{PlatformName, PlatformNameError};
 pub use requirement::{Quorum, Requirement, SignedBy};
 pub use rule::Rule;
+pub use scan::{GraceStart, RequiredSource, ScanPolicy, Severities, Treatment};
 pub use signer::{
     Claim, GITHUB_ISSUER, GITHUB_ROOT, IdentityMismatch, KeylessIdentity, PUBLIC_ROOT, Signer, SignerIdentity, SignerName, TrustRootName,
     TrustedKey,
@@ -64,53 +75,33 @@ pub struct PolicyParts {
     pub baseline: Vec<Requirement>,
     /// The rules, in any order. (A rule with several patterns in the file becomes several of these.)
     pub rules: Vec<Rule>,
+    /// How scan status may be judged, by name. Those that a rule names stand there as well.
+    pub scan_policies: BTreeMap<String, Arc<ScanPolicy>>,
+    /// What is let pass for a while.
+    pub exceptions: Vec<Exception>,
+    /// The platforms whose images must pass before an index does. Never empty.
+    pub platforms: Vec<PlatformName>,
+}
+
+impl PolicyParts {
+    /// The parts of a policy that says nothing.
+    #[must_use]
+    pub fn empty(revision: Revision) -> Self {
+        Self {
+            revision,
+            trust_roots: BTreeMap::new(),
+            signers: BTreeMap::new(),
+            baseline: Vec::new(),
+            rules: Vec::new(),
+            scan_policies: BTreeMap::new(),
+            exceptions: Vec::new(),
+            platforms: PlatformName::defaults(),
+        }
+    }
 }
 
 /// Name of the baseline where messages name a rule.
 const BASELINE: &str = "baseline";
-
-/// Which evidence a rule reads, so that nothing else is collected (Docker Hub counts requests).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Needs {
-    /// Signatures, of the subject or of an index above it.
-    pub signatures: bool,
-    /// Attestations, likewise.
-    pub attestations: bool,
-    /// The indexes that list the subject (for signatures, attestations and digest lists).
-    pub parents: bool,
-}
-
-impl Needs {
-    /// Whether anything that is attached to a manifest is read.
-    #[must_use]
-    pub const fn attachments(self) -> bool {
-        self.signatures || self.attestations
-    }
-
-    /// What either asks for.
-    #[must_use]
-    pub const fn or(self, other: Self) -> Self {
-        Self {
-            signatures: self.signatures || other.signatures,
-            attestations: self.attestations || other.attestations,
-            parents: self.parents || other.parents,
-        }
-    }
-
-    /// What `rule` reads.
-    fn of(rule: &Rule) -> Self {
-        let mut needs = Self::default();
-        for requirement in rule.all_requirements() {
-            match requirement {
-                Requirement::Allow | Requirement::Deny | Requirement::AnyOf(_) => {}
-                Requirement::Digests(_) => needs.parents = true,
-                Requirement::SignedBy(_) => (needs.signatures, needs.parents) = (true, true),
-                Requirement::Attested(_) => (needs.attestations, needs.parents) = (true, true),
-            }
-        }
-        needs
-    }
-}
 
 /// A checked trust policy.
 #[derive(Debug, Clone)]
@@ -122,6 +113,9 @@ pub struct Policy {
     rules: Vec<Rule>,
     /// Literal prefix → indexes into `rules`, narrowest reach first.
     by_literal: HashMap<Box<str>, Vec<usize>>,
+    scan_policies: BTreeMap<String, Arc<ScanPolicy>>,
+    exceptions: HashMap<Repository, Vec<Exception>>,
+    platforms: Vec<PlatformName>,
 }
 
 impl Policy {
@@ -130,10 +124,17 @@ impl Policy {
     /// # Errors
     /// Every problem that there is, not only the first.
     pub fn new(parts: PolicyParts) -> Result<Self, Vec<PolicyError>> {
-        let PolicyParts { revision, trust_roots, signers, baseline, mut rules } = parts;
+        let PolicyParts { revision, trust_roots, signers, baseline, mut rules, scan_policies, exceptions, platforms } = parts;
         let mut errors = Vec::new();
         check_signers(&signers, &trust_roots, &mut errors);
         rule::Check { name: BASELINE, signers: &signers, errors: &mut errors }.baseline(&baseline);
+        for policy in scan_policies.values() {
+            rule::check_scan_policy(policy, &signers, &mut errors);
+        }
+        check_exceptions(&exceptions, &mut errors);
+        if platforms.is_empty() {
+            errors.push(PolicyError::NoPlatform);
+        }
         let mut patterns = BTreeSet::new();
         for rule in &rules {
             rule::Check { name: &rule.pattern.to_string(), signers: &signers, errors: &mut errors }.rule(&rule.requirements);
@@ -155,20 +156,36 @@ impl Policy {
         for indexes in by_literal.values_mut() {
             indexes.sort_by_key(|i| std::cmp::Reverse(rules[*i].pattern.precedence()));
         }
-        Ok(Self { revision, trust_roots, current_roots: Arc::default(), signers, rules, by_literal })
+        let mut by_repository: HashMap<Repository, Vec<Exception>> = HashMap::new();
+        for exception in exceptions {
+            by_repository.entry(exception.repository.clone()).or_default().push(exception);
+        }
+        Ok(Self {
+            revision,
+            trust_roots,
+            current_roots: Arc::default(),
+            signers,
+            rules,
+            by_literal,
+            scan_policies,
+            exceptions: by_repository,
+            platforms,
+        })
     }
 
     /// The policy without any rule, which denies everything.
     #[must_use]
     pub fn deny_all() -> Self {
-        let revision = Revision(Digest::sha256(b"sealgate: no policy"));
         Self {
-            revision,
+            revision: Revision(Digest::sha256(b"sealgate: no policy")),
             trust_roots: BTreeMap::new(),
             current_roots: Arc::default(),
             signers: BTreeMap::new(),
             rules: Vec::new(),
             by_literal: HashMap::new(),
+            scan_policies: BTreeMap::new(),
+            exceptions: HashMap::new(),
+            platforms: PlatformName::defaults(),
         }
     }
 
@@ -217,17 +234,94 @@ impl Policy {
     pub fn pinned(&self) -> impl Iterator<Item = Digest> {
         self.rules.iter().flat_map(Rule::all_requirements).flat_map(|requirement| match requirement {
             Requirement::Digests(digests) => digests.iter().copied().collect::<Vec<_>>(),
-            Requirement::Allow | Requirement::Deny | Requirement::SignedBy(_) | Requirement::Attested(_) | Requirement::AnyOf(_) => {
-                Vec::new()
-            }
+            Requirement::Allow
+            | Requirement::Deny
+            | Requirement::SignedBy(_)
+            | Requirement::Attested(_)
+            | Requirement::Scanned(_)
+            | Requirement::Contents(_)
+            | Requirement::Age { .. }
+            | Requirement::AnyOf(_) => Vec::new(),
         })
+    }
+
+    /// How scan status may be judged, by name.
+    #[must_use]
+    pub const fn scan_policies(&self) -> &BTreeMap<String, Arc<ScanPolicy>> {
+        &self.scan_policies
+    }
+
+    /// The exceptions for a repository, whether they count now or not.
+    #[must_use]
+    pub fn exceptions_for(&self, repository: &Repository) -> &[Exception] {
+        self.exceptions.get(repository).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every exception, in the order of their repositories and in the file's order there.
+    #[must_use]
+    pub fn exceptions(&self) -> Vec<&Exception> {
+        let mut all: Vec<&Vec<Exception>> = self.exceptions.values().collect();
+        all.sort_by_key(|exceptions| exceptions.first().map(|exception| exception.repository.as_str()));
+        all.into_iter().flatten().collect()
+    }
+
+    /// The platforms whose images must pass before an index does.
+    #[must_use]
+    pub fn platforms(&self) -> &[PlatformName] {
+        &self.platforms
     }
 
     /// Which evidence the decision on `repository` will read.
     #[must_use]
     pub fn needs(&self, repository: &Repository) -> Needs {
-        self.rule_for(repository).map(Needs::of).unwrap_or_default()
+        let mut needs = self.rule_for(repository).map(Needs::of).unwrap_or_default();
+        // An exception for an index covers what the index lists.
+        needs.parents |= self.exceptions_for(repository).iter().any(|exception| exception.digest.is_some());
+        needs
     }
+
+    /// Whose scan reports the decision on `repository` will read, beside attestations.
+    #[must_use]
+    pub fn scan_sources(&self, repository: &Repository) -> BTreeSet<ScanSource> {
+        let sources = self.scans(repository).flat_map(|policy| &policy.sources);
+        sources
+            .filter_map(|source| match source {
+                RequiredSource::BuiltIn => Some(ScanSource::BuiltIn),
+                RequiredSource::Scanner(name) => Some(ScanSource::Scanner { name: name.clone() }),
+                RequiredSource::AttestedBy(_) => None,
+            })
+            .collect()
+    }
+
+    /// Seconds that a first pull from `repository` may wait for its scan.
+    #[must_use]
+    pub fn scan_wait(&self, repository: &Repository) -> i64 {
+        self.scans(repository).map(|policy| policy.wait).max().unwrap_or_default()
+    }
+
+    fn scans(&self, repository: &Repository) -> impl Iterator<Item = &ScanPolicy> {
+        let requirements = self.rule_for(repository).into_iter().flat_map(Rule::all_requirements);
+        requirements.filter_map(|requirement| match requirement {
+            Requirement::Scanned(policy) => Some(&**policy),
+            Requirement::Allow
+            | Requirement::Deny
+            | Requirement::Digests(_)
+            | Requirement::SignedBy(_)
+            | Requirement::Attested(_)
+            | Requirement::Contents(_)
+            | Requirement::Age { .. }
+            | Requirement::AnyOf(_) => None,
+        })
+    }
+}
+
+fn check_exceptions(exceptions: &[Exception], errors: &mut Vec<PolicyError>) {
+    let problems = exceptions.iter().enumerate().filter_map(|(index, exception)| Some((index, exception, exception.problem()?)));
+    errors.extend(problems.map(|(index, exception, problem)| PolicyError::Exception {
+        index,
+        image: exception.image(),
+        problem: problem.to_owned(),
+    }));
 }
 
 fn check_signers(

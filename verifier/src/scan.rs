@@ -12,6 +12,10 @@ use crate::limits;
 use crate::policy::SignerName;
 use crate::time::Timestamp;
 
+pub(crate) mod attestation;
+mod grype;
+mod trivy;
+
 /// Who looked.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -53,9 +57,10 @@ pub struct ScanReport {
     pub advisories_at: Option<Timestamp>,
     /// Which packages were recognised.
     pub packages: Packages,
-    /// Packages for which no advisory source speaks.
+    /// Packages for which no advisory source speaks, and why, one line each: an ecosystem without advisories, a release that is
+    /// unknown or past its end.
     #[serde(default)]
-    pub uncovered: Vec<Uncovered>,
+    pub uncovered: Vec<String>,
     /// What the scan could not read.
     #[serde(default)]
     pub gaps: Vec<Gap>,
@@ -78,18 +83,6 @@ pub enum Packages {
     Unsaid,
 }
 
-/// Packages for which no advisory source speaks: an ecosystem without advisories, a release that is unknown or past its end.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Uncovered {
-    /// The ecosystem, with its release where it has any: `Debian:8`, `npm`.
-    pub ecosystem: String,
-    /// Why, in a few words: `no advisories imported`, `end of life since 2020-06-30`.
-    pub why: String,
-    /// How many packages.
-    pub packages: usize,
-}
-
 /// One vulnerability in one package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -101,9 +94,9 @@ pub struct Vulnerability {
     pub aliases: Vec<String>,
     /// Name of the package; empty where the source does not say.
     pub package: String,
-    /// Its package URL; empty where the source does not say.
+    /// Package URLs of what is installed of it; empty where the source does not say.
     #[serde(default)]
-    pub purl: String,
+    pub purls: Vec<String>,
     /// The installed version.
     pub installed: String,
     /// The first version without it; `None` where there is none yet.
@@ -239,8 +232,10 @@ impl ScanReport {
     #[must_use]
     pub fn over_limit(&self) -> Option<&'static str> {
         let texts = |v: &Vulnerability| {
-            let texts = [&v.id, &v.package, &v.purl, &v.installed, &v.severity_source].into_iter().chain(&v.fixed).chain(&v.aliases);
-            v.aliases.len() > limits::ALIASES || texts.into_iter().any(|text| text.len() > limits::FACT_TEXT_BYTES)
+            let texts = [&v.id, &v.package, &v.installed, &v.severity_source].into_iter().chain(&v.fixed).chain(&v.aliases).chain(&v.purls);
+            v.aliases.len() > limits::ALIASES
+                || v.purls.len() > limits::ALIASES
+                || texts.into_iter().any(|text| text.len() > limits::FACT_TEXT_BYTES)
         };
         if self.vulnerabilities.len() > limits::VULNERABILITIES {
             return Some("vulnerabilities in one report");
@@ -281,7 +276,7 @@ mod tests {
             id: id.to_owned(),
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             package: "openssl".to_owned(),
-            purl: "pkg:deb/debian/openssl@3.0.1".to_owned(),
+            purls: vec!["pkg:deb/debian/openssl@3.0.1".to_owned()],
             installed: "3.0.1".to_owned(),
             fixed: Some("3.0.2".to_owned()),
             severity: Severity::High,
@@ -298,7 +293,7 @@ mod tests {
             scanned_at: Timestamp(1),
             advisories_at: None,
             packages: Packages::Recognised { count: 3 },
-            uncovered: vec![Uncovered { ecosystem: "Debian:8".to_owned(), why: "end of life".to_owned(), packages: 2 }],
+            uncovered: vec!["Debian 8 has had no support since 2020-06-30".to_owned()],
             gaps: vec![],
             vulnerabilities,
         }

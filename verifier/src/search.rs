@@ -72,7 +72,7 @@ pub(crate) fn search<'a>(
     for collected in collections {
         found.gaps.extend(collected.gaps.iter().cloned());
         if is_stale(collected, now) {
-            found.gaps.insert(stale(collected));
+            found.gaps.insert(stale(collected, EvidenceSource::Signatures));
             found.stale_at = found.stale_at.min(now);
             continue;
         }
@@ -93,13 +93,13 @@ pub(crate) fn search<'a>(
 }
 
 /// F24: a clock that went backwards makes nothing fresh.
-fn is_stale(collected: &Collected<Attachment>, now: Timestamp) -> bool {
+pub(crate) fn is_stale<T>(collected: &Collected<T>, now: Timestamp) -> bool {
     now >= collected.stale_at || collected.collected_at > now.plus(LEEWAY)
 }
 
-fn stale(collected: &Collected<Attachment>) -> Gap {
+pub(crate) fn stale<T>(collected: &Collected<T>, source: EvidenceSource) -> Gap {
     let detail = format!("collected {}, counts until {}", collected.collected_at, collected.stale_at);
-    Gap { source: EvidenceSource::Signatures, place: "stored evidence".to_owned(), failure: Failure::Stale, detail }
+    Gap { source, place: "stored evidence".to_owned(), failure: Failure::Stale, detail }
 }
 
 fn oversized(place: &str, detail: String) -> Gap {

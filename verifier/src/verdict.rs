@@ -1,13 +1,19 @@
 //! The outcome of a decision. Only [`crate::evaluate()`] can construct an [`Admission`].
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::evidence::{Gap, Location};
 use crate::policy::{Mode, Revision, SignerName};
-use crate::principal::Principal;
 use crate::reference::Repository;
 use crate::time::Timestamp;
+
+mod finding;
+mod reason;
+mod vulnerability;
+
+pub use finding::{Finding, FindingKind, FindingOutcome, SignatureForm};
+pub use reason::Reason;
+pub use vulnerability::{FindingStanding, JudgedVulnerability, UsedException};
 
 /// Admit or deny. There is no third.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +128,31 @@ pub struct Satisfied {
     pub requirement: String,
     /// The signers that met it, by name.
     pub by: Vec<SignerName>,
+    /// Vulnerabilities that the image has and the policy bears, the worst first: tracked, in their grace period, or cleared and by
+    /// what. At most [`crate::limits::LISTED`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vulnerabilities: Vec<JudgedVulnerability>,
+    /// How many vulnerabilities there are beyond these.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_vulnerabilities: usize,
+    /// The exceptions without which it would not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<UsedException>,
+    /// What was let pass beside that, and why, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Satisfied {
+    /// A requirement that these signers met.
+    pub(crate) fn by(requirement: String, by: Vec<SignerName>) -> Self {
+        Self { requirement, by, vulnerabilities: Vec::new(), more_vulnerabilities: 0, exceptions: Vec::new(), notes: Vec::new() }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Why the policy does not admit a digest.
@@ -143,181 +174,11 @@ pub struct Denial {
     pub valid_until: Option<Timestamp>,
 }
 
-/// One reason of a denial. Each has a case in the corpus.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
-pub enum Reason {
-    /// No rule matches the repository.
-    NoRule,
-    /// The rule says `deny`.
-    DeniedByRule,
-    /// The digest is not on the rule's list.
-    DigestNotListed {
-        /// How many digests are listed.
-        listed: usize,
-    },
-    /// Every place was searched, and no signature exists.
-    Unsigned {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// Types of the attestations that exist all the same. Attesting is not approving.
-        attested: Vec<String>,
-    },
-    /// Signatures exist; too few of them are valid and by the named signers.
-    SignaturesDoNotSatisfy {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// Signers that did sign.
-        by: Vec<SignerName>,
-        /// Valid signatures by others than the requirement names, and invalid ones, in one line.
-        found: String,
-    },
-    /// Every place was searched, and no attestation of the type exists.
-    Unattested {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// What exists in its place: attestations of other types, a signature, or nothing; in one line.
-        found: String,
-    },
-    /// Attestations of the type exist; too few of them are valid and by the named signers.
-    AttestationsDoNotSatisfy {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// Signers that did attest.
-        by: Vec<SignerName>,
-        /// Valid attestations by others than the requirement names, and invalid ones, in one line.
-        found: String,
-    },
-    /// A named signer's newest attestation says something else than the requirement asks for.
-    AttestationSaysOtherwise {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// By whom, the place, what stands there and what should, in one line.
-        found: String,
-    },
-    /// A named signer's newest attestation is too old, dated in the future, or of no known time.
-    AttestationOutOfTime {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// By whom and of when, in one line.
-        found: String,
-    },
-    /// None of the alternatives of an `any-of` holds.
-    NoAlternative {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// Why the first unmet requirement of each does not.
-        alternatives: Vec<Reason>,
-    },
-    /// What was found does not suffice, and some places could not be searched.
-    EvidenceMissing {
-        /// The requirement in the policy's words.
-        expected: String,
-        /// What could not be seen.
-        gaps: Vec<Gap>,
-    },
-    /// The subject's bytes are no manifest, or not the digest's.
-    BadManifest {
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl Reason {
-    /// Whether it lies in what could not be seen, so that it may pass by itself.
+impl Denial {
+    /// Whether the image may pass once it has been scanned: nothing else stands against it, and its scan or contents have not been
+    /// collected yet. The gate answers 503 with `Retry-After` (DESIGN §7), never a pass.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::EvidenceMissing { .. } => true,
-            Self::NoAlternative { alternatives, .. } => alternatives.iter().any(Self::may_pass),
-            Self::NoRule
-            | Self::DeniedByRule
-            | Self::DigestNotListed { .. }
-            | Self::Unsigned { .. }
-            | Self::SignaturesDoNotSatisfy { .. }
-            | Self::Unattested { .. }
-            | Self::AttestationsDoNotSatisfy { .. }
-            | Self::AttestationSaysOtherwise { .. }
-            | Self::AttestationOutOfTime { .. }
-            | Self::BadManifest { .. } => false,
-        }
+    pub fn is_pending(&self) -> bool {
+        self.reasons.iter().all(Reason::may_pass) && self.reasons.iter().any(Reason::is_pending)
     }
-}
-
-/// One signature that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
-    /// Where it was found.
-    pub location: Location,
-    /// Digest of the manifest that carries it.
-    pub attachment: Digest,
-    /// Digest of the layer that holds it; none where the manifest itself is at fault.
-    pub layer: Option<Digest>,
-    /// The digest that was being vouched for: the subject's, or that of an index above it.
-    pub subject: Digest,
-    /// How it is stored.
-    pub form: SignatureForm,
-    /// What it says.
-    pub kind: FindingKind,
-    /// How far it got.
-    pub outcome: FindingOutcome,
-}
-
-/// What a signature says of its subject.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// That its signer approves.
-    Signature,
-    /// Something about it.
-    Attestation {
-        /// Type of the predicate, a URI.
-        predicate_type: String,
-    },
-    /// It could not be read that far.
-    Unread,
-}
-
-/// How a signature is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SignatureForm {
-    /// cosign's simple signing payload with annotations.
-    SimpleSigning,
-    /// A DSSE envelope with cosign's annotations.
-    Dsse,
-    /// A DSSE envelope in a Sigstore bundle.
-    BundleDsse,
-    /// A message signature in a Sigstore bundle.
-    BundleMessage,
-    /// Notation's JWS envelope.
-    NotationJws,
-    /// Notation's COSE envelope.
-    NotationCose,
-    /// Something else that claims to be evidence.
-    Other,
-}
-
-/// How far a signature got.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum FindingOutcome {
-    /// Valid, by signers that the policy knows and that count in this repository (not only those that the rule names).
-    Verified {
-        /// The signers' names, at least one.
-        signers: Vec<SignerName>,
-        /// Who that is.
-        by: Principal,
-        /// When it was made, by the word of a log or a timestamping authority.
-        at: Option<Timestamp>,
-        /// What failed and is not enforced at a Notation signer's level.
-        warnings: Vec<String>,
-    },
-    /// The first step that failed.
-    Failed {
-        /// What was expected and found, in one line.
-        why: String,
-        /// Whose it is, where that is certain; the policy need not know them.
-        by: Option<Principal>,
-    },
 }

@@ -243,11 +243,10 @@ fn the_baseline_is_anded_with_every_rule_that_does_not_deny() {
     let signers = [("ci", 0), ("qa", 1)].map(|(name, key)| (name.to_owned(), signer(&KEYS[key]))).into();
     let baseline = vec![signed_by(Quorum::Any, &["qa"])];
     let parts = |rules| PolicyParts {
-        revision: Revision(Digest::sha256(b"")),
         signers: std::collections::BTreeMap::clone(&signers),
-        trust_roots: std::collections::BTreeMap::new(),
         baseline: baseline.clone(),
         rules,
+        ..PolicyParts::empty(Revision(Digest::sha256(b"")))
     };
     let policy = Policy::new(parts(vec![rule(vec![signed_by(Quorum::Any, &["ci"])])])).expect("a policy");
     let (ci, qa) = (cosign_bundle(&KEYS[0], &image(0)), cosign_bundle(&KEYS[1], &image(0)));

@@ -35,6 +35,13 @@ reasons![
     AttestationOutOfTime,
     NoAlternative,
     EvidenceMissing,
+    Vulnerable,
+    Uncovered,
+    SecretFound,
+    ContentsDoNotSatisfy,
+    TooYoung,
+    ChildDenied,
+    NoPlatform,
     BadManifest,
 ];
 
@@ -122,6 +129,40 @@ fn attestations() -> Vec<Case> {
     ]
 }
 
+fn insides() -> Vec<Case> {
+    use scene::inside::*;
+    use sealgate_verifier::{Contents, ContentsPolicy, Packages, ScanReport, SecretFinding, Severity, evaluate};
+    let requiring = |requirement| of_ci(vec![requirement]);
+    let scratch = ScanReport { packages: Packages::NoneRecognised, ..report(vec![]) };
+    let holding = |change: fn(&mut Contents)| {
+        let mut evidence = found(vec![]);
+        change(&mut evidence.image.contents.items[0]);
+        evidence
+    };
+    let secret = |contents: &mut Contents| {
+        let (kind, path) = ("private-key".to_owned(), "root/.ssh/id_rsa".to_owned());
+        contents.secrets.push(SecretFinding { kind, layer: None, path, deleted: true, excerpt: String::new() });
+    };
+    let contents = |non_root| contents_are(ContentsPolicy { non_root, secrets: Some(vec![]), ..ContentsPolicy::default() });
+    let mut young = found(vec![]);
+    young.image.first_seen = Ok(NOW);
+    let bad = found(vec![vulnerability("CVE-2026-1", Severity::Critical, 0)]);
+    let listing = index(&[&image(0)]);
+    let judged = evaluate(&bad, &standard_policy(), NOW);
+    let of_bad = Evidence { children: vec![judged], ..evidence(&listing, vec![]) };
+    vec![
+        Case("a_critical_vulnerability_is_found", bad, standard_policy(), "Vulnerable", 20),
+        Case("no_list_of_packages_is_found", scan_of(vec![scratch]), standard_policy(), "Uncovered", 20),
+        Case("nobody_has_scanned_it", about(vec![]), standard_policy(), "EvidenceMissing", 75), // C14
+        Case("it_holds_a_secret", holding(secret), requiring(contents(false)), "SecretFound", 21),
+        Case("it_starts_as_root", holding(|contents| contents.user.uid = Some(0)), requiring(contents(true)), "ContentsDoNotSatisfy", 22),
+        Case("nobody_has_looked_inside", about(vec![]), requiring(contents(true)), "EvidenceMissing", 75),
+        Case("it_is_new", young, requiring(Requirement::Age { min: DAY }), "TooYoung", 22),
+        Case("a_child_is_vulnerable", of_bad, standard_policy(), "ChildDenied", 20),
+        Case("an_index_lists_nothing", evidence(&index(&[]), vec![]), standard_policy(), "NoPlatform", 22), // C10
+    ]
+}
+
 fn fixed() -> Vec<Case> {
     let digests = |listed: &[u8]| of_ci(vec![Requirement::Digests(BTreeSet::from([Digest::sha256(listed)]))]);
     let mut swapped = about(vec![cosign_bundle(&KEYS[0], &image(0))]);
@@ -142,7 +183,7 @@ fn fixed() -> Vec<Case> {
 #[test]
 fn every_reason_has_a_case_and_every_case_its_reason() {
     let mut seen: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for Case(case, evidence, policy, reason, code) in [signatures(), attestations(), fixed()].into_iter().flatten() {
+    for Case(case, evidence, policy, reason, code) in [signatures(), attestations(), insides(), fixed()].into_iter().flatten() {
         let denial = denial(&evidence, &policy);
         let found: Vec<&str> = denial.reasons.iter().map(name).collect();
         assert_eq!((&*found, denial.outcome_code()), (&[reason][..], code), "{case}: {:?}", denial.reasons);

@@ -371,7 +371,6 @@ fn one_signer_may_not_hold_another_ones_key() {
     // C7: the policy itself refuses it.
     use sealgate_verifier::{PolicyError, PolicyParts, Revision};
     let signers = [("a", signer(&KEYS[0])), ("b", signer(&KEYS[0]))].map(|(name, signer): (&str, Signer)| (name.to_owned(), signer)).into();
-    let parts =
-        PolicyParts { revision: Revision(Digest::sha256(b"")), signers, trust_roots: Default::default(), baseline: vec![], rules: vec![] };
+    let parts = PolicyParts { signers, ..PolicyParts::empty(Revision(Digest::sha256(b""))) };
     assert!(matches!(&*Policy::new(parts).expect_err("shared"), [PolicyError::SharedKey { .. }]));
 }

@@ -4,29 +4,25 @@ use super::preset;
 use crate::shape::{Field, Later, Object, Shape};
 
 const MODES: Shape = Shape::Choice(&["enforce", "audit"]);
-const NO_SCANS: &str = "remove it; scan results are not judged yet, so nothing may be admitted because of them";
+const NONE: Shape = Shape::Choice(&["none"]);
 
 /// The whole file.
-pub(crate) static POLICY: Object = Object {
-    later: &[
-        Later { key: "scan-policies", mend: NO_SCANS },
-        Later { key: "exceptions", mend: "remove it; to admit one image, write a rule for it with `digests`" },
-        Later { key: "platforms", mend: "remove it; every platform of an image is judged by the same rule" },
-    ],
-    ..Object::new(&[
-        Field::new("version", Shape::Count(1, 1), "version of this format: 1").required(),
-        Field::new("mode", MODES, "enforce, or audit: what is denied is served and recorded as denied; default enforce"),
-        Field::new(
-            "trust-roots",
-            Shape::Named(&Shape::Path),
-            "instances of Sigstore beside public and github, by name: the trusted_root.json, or tuf where sealgate.yaml names a TUF repository",
-        ),
-        Field::new("trust-stores", Shape::Named(&Shape::Object(&TRUST_STORE)), "Notation's roots, by name"),
-        Field::new("signers", Shape::Named(&Shape::Object(&SIGNER)), "whose signatures count, by a name that rules use"),
-        Field::new("baseline", Shape::Object(&BASELINE), "what must hold for every image, beside what its rule demands"),
-        Field::new("rules", Shape::List(&Shape::Object(&RULE)), "what is demanded of which images; no match denies").required(),
-    ])
-};
+pub(crate) static POLICY: Object = Object::new(&[
+    Field::new("version", Shape::Count(1, 1), "version of this format: 1").required(),
+    Field::new("mode", MODES, "enforce, or audit: what is denied is served and recorded as denied; default enforce"),
+    Field::new(
+        "trust-roots",
+        Shape::Named(&Shape::Path),
+        "instances of Sigstore beside public and github, by name: the trusted_root.json, or tuf where sealgate.yaml names a TUF repository",
+    ),
+    Field::new("trust-stores", Shape::Named(&Shape::Object(&TRUST_STORE)), "Notation's roots, by name"),
+    Field::new("signers", Shape::Named(&Shape::Object(&SIGNER)), "whose signatures count, by a name that rules use"),
+    Field::new("baseline", Shape::Object(&BASELINE), "what must hold for every image, beside what its rule demands"),
+    Field::new("scan-policies", Shape::Named(&Shape::Object(&SCAN_POLICY)), "how scan status is judged, by a name that rules use"),
+    Field::new("platforms", Shape::List(&Shape::Platform), "whose images must pass before a tag does; default linux/amd64, linux/arm64"),
+    Field::new("rules", Shape::List(&Shape::Object(&RULE)), "what is demanded of which images; no match denies").required(),
+    Field::new("exceptions", Shape::List(&Shape::Object(&EXCEPTION)), "what is let pass for a while, by whose decision and why"),
+]);
 
 /// `baseline:`
 pub(crate) static BASELINE: Object =
@@ -106,12 +102,14 @@ const REQUIREMENT_SHAPE: Shape = Shape::Either(&Shape::Choice(&["allow", "deny"]
 
 /// One entry of `require:`, where it is no word.
 pub(crate) static REQUIREMENT: Object = Object {
-    later: NOT_JUDGED_YET,
-    forms: &[&["digests"], &["signed-by"], &["attested"], &["any-of"]],
+    forms: &[&["digests"], &["signed-by"], &["attested"], &["scanned"], &["contents"], &["age"], &["any-of"]],
     ..Object::new(&[
         DIGESTS,
         SIGNED,
         ATTESTATION,
+        SCANNED,
+        INSIDE,
+        KNOWN_FOR,
         Field::new(
             "any-of",
             Shape::List(&Shape::List(&Shape::Object(&ALTERNATIVE))),
@@ -121,14 +119,14 @@ pub(crate) static REQUIREMENT: Object = Object {
 };
 
 /// One requirement of an alternative.
-pub(crate) static ALTERNATIVE: Object =
-    Object { later: NOT_JUDGED_YET, forms: &[&["digests"], &["signed-by"], &["attested"]], ..Object::new(&[DIGESTS, SIGNED, ATTESTATION]) };
+pub(crate) static ALTERNATIVE: Object = Object {
+    forms: &[&["digests"], &["signed-by"], &["attested"], &["scanned"], &["contents"], &["age"]],
+    ..Object::new(&[DIGESTS, SIGNED, ATTESTATION, SCANNED, INSIDE, KNOWN_FOR])
+};
 
-const NOT_JUDGED_YET: &[Later] = &[
-    Later { key: "scanned", mend: NO_SCANS },
-    Later { key: "contents", mend: "remove it; what is inside an image is not judged yet" },
-    Later { key: "age", mend: "remove it; an image's age is not judged yet" },
-];
+const SCANNED: Field = Field::new("scanned", Shape::Text, "one of scan-policies: what is known to be wrong with the image is bearable");
+const INSIDE: Field = Field::new("contents", Shape::Object(&CONTENTS), "what may be inside the image");
+const KNOWN_FOR: Field = Field::new("age", Shape::Object(&AGE), "how long the image has been known, here or to a log or timestamp");
 const DIGESTS: Field = Field::new("digests", Shape::List(&Shape::Digest), "the image, or an index that lists it, has one of these digests");
 const SIGNED: Field = Field::new("signed-by", Shape::Object(&SIGNED_BY), "signatures by these signers");
 const ATTESTATION: Field = Field::new("attested", Shape::Object(&ATTESTED), "attestations by these signers");
@@ -155,3 +153,81 @@ pub(crate) static SIGNED_BY: Object = Object {
         Field::new("of", Shape::List(&Shape::Text), "the signers that `threshold` counts"),
     ])
 };
+
+/// One entry of `scan-policies:`
+pub(crate) static SCAN_POLICY: Object = Object::new(&[
+    Field::new(
+        "sources",
+        Shape::List(&Shape::Either(&Shape::Choice(&["built-in"]), &Shape::Object(&SOURCE))),
+        "whose reports must be there and fresh, all of them; the worst finding wins; default [built-in]",
+    ),
+    Field::new("critical", TREATMENT, "what becomes of critical findings: deny (the default), track, or { grace: 7d, from: published }"),
+    Field::new("high", TREATMENT, "likewise; default deny"),
+    Field::new("medium", TREATMENT, "likewise; default deny"),
+    Field::new("low", TREATMENT, "likewise; default deny"),
+    Field::new("negligible", TREATMENT, "likewise; default as low"),
+    Field::new("unknown", TREATMENT, "likewise, where nobody knows the severity; default deny"),
+    Field::new("ignore-unfixed", Shape::Boolean, "whether a finding without a fixed version is only tracked; default false"),
+    Field::new("max-age", Shape::Duration, "how old a report may be: the older of the scan and of its advisories; default 24h"),
+    Field::new("wait", Shape::Duration, "how long a first pull waits for its scan; default 30s, at most 5m"),
+    Field::new("vex", Shape::List(&Shape::Text), "signers whose OpenVEX statements may clear a finding"),
+]);
+
+const TREATMENT: Shape = Shape::Either(&Shape::Choice(&["deny", "track"]), &Shape::Object(&GRACE));
+
+/// A severity's grace period.
+pub(crate) static GRACE: Object = Object::new(&[
+    Field::new("grace", Shape::Duration, "how long a finding is borne").required(),
+    Field::new("from", Shape::Choice(&["fix-available", "published", "first-seen"]), "from when that counts; default published"),
+]);
+
+/// One entry of `sources:`, where it is no word.
+pub(crate) static SOURCE: Object = Object {
+    forms: &[&["attested-by"], &["scanner"]],
+    ..Object::new(&[
+        Field::new("attested-by", Shape::List(&Shape::Text), "a vulnerability attestation about the image by one of these signers"),
+        Field::new("scanner", Shape::Text, "a scanner that the server's configuration names"),
+    ])
+};
+
+/// `contents:`
+pub(crate) static CONTENTS: Object = Object::new(&[
+    Field::new("user", Shape::Choice(&["non-root"]), "its processes start as another user than root"),
+    Field::new("setuid", Shape::Either(&NONE, &Shape::Object(&ALLOW)), "files with the setuid or setgid bit: none, or { allow: [paths] }"),
+    Field::new("capabilities", Shape::Either(&NONE, &Shape::Object(&ALLOW)), "files with capabilities, likewise"),
+    Field::new("shell", NONE, "no shell"),
+    Field::new("package-manager", NONE, "no package manager"),
+    Field::new("compiler", NONE, "no compiler or linker"),
+    Field::new("ports", Shape::Either(&NONE, &Shape::List(&Shape::Text)), "the only ports that it may expose, such as 443/tcp"),
+    Field::new("max-size", Shape::Size, "of all its layers, as they are stored, such as 500MiB"),
+    Field::new("secrets", Shape::Either(&NONE, &Shape::Object(&SECRETS)), "none, in any layer, or { ignore: [...] }"),
+    Field::new("packages", Shape::Choice(&["none-expected"]), "it holds no list of packages, and `scanned` does not miss one"),
+]);
+
+/// `setuid:` and `capabilities:`, where they are no word.
+pub(crate) static ALLOW: Object = Object::new(&[Field::new("allow", Shape::List(&Shape::Text), "paths of these files").required()]);
+
+/// `secrets:`, where it is no word.
+pub(crate) static SECRETS: Object =
+    Object::new(&[Field::new("ignore", Shape::List(&Shape::Object(&IGNORED_SECRET)), "what is taken for a secret and is none").required()]);
+
+/// One entry of `ignore:`
+pub(crate) static IGNORED_SECRET: Object = Object::new(&[
+    Field::new("kind", Shape::Text, "the detector, such as private-key").required(),
+    Field::new("path", Shape::Text, "the file's path, or its beginning and *").required(),
+    Field::new("reason", Shape::Text, "why it is none").required(),
+    Field::new("expires", Shape::Date, "the last day on which it is ignored, UTC").required(),
+]);
+
+/// `age:`
+pub(crate) static AGE: Object = Object::new(&[Field::new("min", Shape::Duration, "at least this long").required()]);
+
+/// One entry of `exceptions:`
+pub(crate) static EXCEPTION: Object = Object::new(&[
+    Field::new("image", Shape::Text, "a repository, or one image or index in it by digest, by its canonical name").required(),
+    Field::new("waive", Shape::OneOrMore(&Shape::Text), "the CVEs that it waives; or signed-by, for at most 7 days").required(),
+    Field::new("reason", Shape::Text, "why").required(),
+    Field::new("owner", Shape::Text, "who answers for it").required(),
+    Field::new("from", Shape::Date, "its first day, UTC; signed-by needs one"),
+    Field::new("expires", Shape::Date, "its last day, UTC").required(),
+]);

@@ -21,6 +21,19 @@ pub(crate) struct Origin {
     pub patterns: BTreeMap<String, Vec<(Place, usize)>>,
     /// The rules as the file has them.
     pub rules: Vec<RuleOrigin>,
+    /// Each scan policy.
+    pub scans: BTreeMap<String, ScanOrigin>,
+    /// Each exception that could be read.
+    pub exceptions: Vec<Place>,
+}
+
+/// One scan policy of the file.
+#[derive(Debug, Default)]
+pub(crate) struct ScanOrigin {
+    /// Where its name stands.
+    pub place: Place,
+    /// Where each signer is named.
+    pub named: BTreeMap<SignerName, Vec<Place>>,
 }
 
 /// One rule of the file.
@@ -50,7 +63,24 @@ impl Origin {
                     places.truncate(1);
                 }
             }
-            PolicyError::UnknownSigner { pattern, signer } => self.unknown_signer(pattern, signer, problems),
+            PolicyError::UnknownSigner { pattern, signer } => {
+                let places = self.rules_of(pattern).filter_map(|rule| rule.named.get(signer)).flatten().copied().collect();
+                self.unknown_signer(signer, places, problems);
+            }
+            PolicyError::UnknownScanSigner { name, signer } => {
+                let places = self.scans.get(name).and_then(|scan| scan.named.get(signer)).cloned().unwrap_or_default();
+                self.unknown_signer(signer, places, problems);
+            }
+            PolicyError::ScanPolicy { name, problem } => {
+                let (problem, mend) = problem.split_once(": ").unwrap_or((problem, "change this scan policy"));
+                problems.place(self.scans.get(name).map_or_else(Place::default, |scan| scan.place), problem, mend);
+            }
+            PolicyError::Exception { index, problem, .. } => {
+                let (problem, mend) = problem.split_once(": ").unwrap_or((problem, "change this exception"));
+                problems.place(self.exceptions.get(*index).copied().unwrap_or_default(), problem, mend);
+            }
+            // The reader has said it.
+            PolicyError::NoPlatform => {}
             PolicyError::Rule { pattern, problem } => {
                 for rule in self.rules_of(pattern).filter(|rule| !rule.broken) {
                     let (problem, mend) = problem.split_once(": ").unwrap_or((problem, "change `require` of this rule"));
@@ -89,7 +119,7 @@ impl Origin {
         self.patterns.get(pattern).into_iter().flatten().filter_map(|(_, index)| self.rules.get(*index))
     }
 
-    fn unknown_signer(&self, pattern: &str, signer: &SignerName, problems: &mut Problems<'_>) {
+    fn unknown_signer(&self, signer: &SignerName, places: Vec<Place>, problems: &mut Problems<'_>) {
         if self.signers.contains_key(signer) {
             return;
         }
@@ -99,8 +129,8 @@ impl Origin {
             None if names.is_empty() => "define it under `signers`, with a `key`".to_owned(),
             None => format!("define it under `signers`; defined are: {}", names.join(", ")),
         };
-        for place in self.rules_of(pattern).filter_map(|rule| rule.named.get(signer)).flatten() {
-            problems.place(*place, format!("the signer {} is not defined under `signers`", problems.quote(signer)), mend.clone());
+        for place in places {
+            problems.place(place, format!("the signer {} is not defined under `signers`", problems.quote(signer)), mend.clone());
         }
     }
 }

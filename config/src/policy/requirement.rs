@@ -1,14 +1,19 @@
 //! The entries of `require:`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sealgate_verifier::{AttestationType, Attested, Condition, Digest, Pointer, Quorum, Requirement, SignedBy, SignerName, TextMatcher};
 
-use super::fields;
+use super::scan::ScanPolicies;
+use super::{contents, fields};
 use crate::limits;
 use crate::node::{Node, Place, Value};
 use crate::problems::Problems;
 use crate::shape::Object;
+
+/// What a requirement is like, and the scan policies that it may name.
+type Table<'t> = (&'static Object, &'t ScanPolicies);
 
 /// The requirements of one rule.
 #[derive(Debug, Default)]
@@ -24,20 +29,20 @@ pub(crate) struct Required {
 }
 
 impl Required {
-    /// Reads a list of requirements that are like `object`, or the words `allow` and `deny`.
-    pub fn of(node: Option<&Node>, object: &'static Object, problems: &mut Problems<'_>) -> Self {
+    /// Reads a list of requirements, or the words `allow` and `deny`; `scans` are those that it may name.
+    pub fn of(node: Option<&Node>, scans: &ScanPolicies, problems: &mut Problems<'_>) -> Self {
         let mut required = Self::default();
         match node {
             Some(node) => {
                 required.place = node.place;
-                required.requirements = required.read(node, object, problems);
+                required.requirements = required.read(node, (&fields::REQUIREMENT, scans), problems);
             }
             None => required.broken = true,
         }
         required
     }
 
-    fn read(&mut self, node: &Node, object: &'static Object, problems: &mut Problems<'_>) -> Vec<Requirement> {
+    fn read(&mut self, node: &Node, table: Table<'_>, problems: &mut Problems<'_>) -> Vec<Requirement> {
         let Some(items) = problems.list(node) else {
             self.broken = true;
             return Vec::new();
@@ -48,12 +53,12 @@ impl Required {
             self.broken = true;
             return Vec::new();
         }
-        let read: Vec<Requirement> = items.iter().filter_map(|item| self.one(item, object, problems)).collect();
+        let read: Vec<Requirement> = items.iter().filter_map(|item| self.one(item, table, problems)).collect();
         self.broken |= read.len() < items.len();
         read
     }
 
-    fn one(&mut self, node: &Node, object: &'static Object, problems: &mut Problems<'_>) -> Option<Requirement> {
+    fn one(&mut self, node: &Node, (object, scans): Table<'_>, problems: &mut Problems<'_>) -> Option<Requirement> {
         if matches!(node.value, Value::Text(_)) {
             let expected = "`allow`, `deny`, `digests: [...]`, `signed-by: { any: [...] }` or another requirement";
             return problems.parsed(node, expected, |text| match text {
@@ -64,23 +69,29 @@ impl Required {
         }
         let members = problems.members(node, object)?;
         let any_of = object.field("any-of").and_then(|field| members.get(field.key));
-        match (members.get("digests"), members.get("signed-by"), members.get("attested"), any_of) {
-            (Some(node), None, None, None) => digests(node, problems),
-            (None, Some(node), None, None) => self.quorum(node, problems).map(Requirement::SignedBy),
-            (None, None, Some(node), None) => self.attested(node, problems).map(Requirement::Attested),
-            (None, None, None, Some(node)) => self.any_of(node, problems),
+        let keys = ["digests", "signed-by", "attested", "scanned", "contents", "age"].map(|key| members.get(key));
+        match (keys, any_of) {
+            ([Some(node), None, None, None, None, None], None) => digests(node, problems),
+            ([None, Some(node), None, None, None, None], None) => self.quorum(node, problems).map(Requirement::SignedBy),
+            ([None, None, Some(node), None, None, None], None) => self.attested(node, problems).map(Requirement::Attested),
+            ([None, None, None, Some(node), None, None], None) => scans.named(node, problems).map(Requirement::Scanned),
+            ([None, None, None, None, Some(node), None], None) => {
+                contents::read(node, problems).map(|contents| Requirement::Contents(Arc::new(contents)))
+            }
+            ([None, None, None, None, None, Some(node)], None) => age(node, problems),
+            ([None, None, None, None, None, None], Some(node)) => self.any_of(node, scans, problems),
             _ => None,
         }
     }
 
-    fn any_of(&mut self, node: &Node, problems: &mut Problems<'_>) -> Option<Requirement> {
+    fn any_of(&mut self, node: &Node, scans: &ScanPolicies, problems: &mut Problems<'_>) -> Option<Requirement> {
         let branches = problems.list(node)?;
         if branches.len() > limits::REQUIREMENTS {
             let problem = format!("more than {} alternatives in one `any-of`", limits::REQUIREMENTS);
             problems.node(node, problem, "put signers and digests into one list each");
             return None;
         }
-        let branches = branches.iter().map(|branch| self.read(branch, &fields::ALTERNATIVE, problems)).collect();
+        let branches = branches.iter().map(|branch| self.read(branch, (&fields::ALTERNATIVE, scans), problems)).collect();
         Some(Requirement::AnyOf(branches))
     }
 
@@ -124,6 +135,13 @@ impl Required {
         }
         (signers.len() == items.len()).then_some(SignedBy { quorum, signers })
     }
+}
+
+/// `age:`
+fn age(node: &Node, problems: &mut Problems<'_>) -> Option<Requirement> {
+    let members = problems.members(node, &fields::AGE)?;
+    let min = members.get("min").and_then(|node| problems.duration(node))?;
+    Some(Requirement::Age { min: i64::try_from(min.as_secs()).unwrap_or(i64::MAX) })
 }
 
 fn digests(node: &Node, problems: &mut Problems<'_>) -> Option<Requirement> {

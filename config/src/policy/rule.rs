@@ -6,6 +6,7 @@ use sealgate_verifier::{Mode, Pattern, Reference, Repository, Requirement, Rule}
 use super::fields;
 use super::origin::{Origin, RuleOrigin};
 use super::requirement::Required;
+use super::scan::ScanPolicies;
 use crate::limits;
 use crate::node::{Node, Place};
 use crate::problems::Problems;
@@ -14,14 +15,14 @@ use crate::problems::Problems;
 const BASELINE: &str = "baseline";
 
 /// Reads one entry; a rule with several images becomes several rules.
-pub(crate) fn read(node: &Node, mode: Mode, origin: &mut Origin, problems: &mut Problems<'_>) -> Vec<Rule> {
+pub(crate) fn read(node: &Node, (mode, scans): (Mode, &ScanPolicies), origin: &mut Origin, problems: &mut Problems<'_>) -> Vec<Rule> {
     let Some(members) = problems.members(node, &fields::RULE) else { return Vec::new() };
     let patterns = members.get("images").map(|node| patterns(node, problems)).unwrap_or_default();
     let mode = members.get("mode").and_then(|node| self::mode(node, problems)).unwrap_or(mode);
     let signed_as = members.get("signed-as").map(|node| self::patterns(node, problems)).unwrap_or_default();
     let signed_as: Vec<Pattern> = signed_as.into_iter().map(|(pattern, _)| pattern).collect();
     let signatures_from = members.get("signatures-from").map(|node| repositories(node, problems)).unwrap_or_default();
-    let required = Required::of(members.get("require"), &fields::REQUIREMENT, problems);
+    let required = Required::of(members.get("require"), scans, problems);
     let mut rules = Vec::new();
     for (pattern, place) in patterns {
         let name = pattern.to_string();
@@ -34,9 +35,9 @@ pub(crate) fn read(node: &Node, mode: Mode, origin: &mut Origin, problems: &mut 
 }
 
 /// Reads `baseline:`.
-pub(crate) fn baseline(node: &Node, origin: &mut Origin, problems: &mut Problems<'_>) -> Vec<Requirement> {
+pub(crate) fn baseline(node: &Node, scans: &ScanPolicies, origin: &mut Origin, problems: &mut Problems<'_>) -> Vec<Requirement> {
     let Some(members) = problems.members(node, &fields::BASELINE) else { return Vec::new() };
-    let required = Required::of(members.get("require"), &fields::REQUIREMENT, problems);
+    let required = Required::of(members.get("require"), scans, problems);
     origin.patterns.entry(BASELINE.to_owned()).or_default().push((required.place, origin.rules.len()));
     origin.rules.push(RuleOrigin { require: required.place, broken: required.broken, named: required.named });
     required.requirements

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sealgate_verifier::reference::DOCKER_HUB;
-use sealgate_verifier::{Mode, Pattern, Policy, Requirement, Rule, SignerName};
+use sealgate_verifier::{Exception, ExceptionState, Mode, Pattern, Policy, Requirement, Rule, SignerName, Timestamp, Waived};
 
 use crate::server::ServerConfig;
 
@@ -15,7 +15,7 @@ pub(crate) fn warnings(policy: &Policy) -> Vec<String> {
     } else if policy.rules().iter().all(|rule| rule.mode == Mode::Audit) {
         found.push("every rule is in audit mode: images that a rule denies are served all the same".to_owned());
     }
-    let mut named = BTreeSet::new();
+    let mut named: BTreeSet<&SignerName> = policy.scan_policies().values().flat_map(|scan| scan.signers()).collect();
     for rule in policy.rules() {
         for requirement in &rule.requirements {
             match requirement {
@@ -24,10 +24,13 @@ pub(crate) fn warnings(policy: &Policy) -> Vec<String> {
                 | Requirement::Digests(_)
                 | Requirement::SignedBy(_)
                 | Requirement::Attested(_)
+                | Requirement::Scanned(_)
+                | Requirement::Contents(_)
+                | Requirement::Age { .. }
                 | Requirement::AnyOf(_) => {}
             }
         }
-        let signers: BTreeSet<&SignerName> = rule.quorums().flat_map(|quorum| &quorum.signers).collect();
+        let signers: BTreeSet<&SignerName> = rule.signers();
         for signer in &signers {
             counts_nowhere(policy, rule, signer, &mut found);
         }
@@ -39,10 +42,73 @@ pub(crate) fn warnings(policy: &Policy) -> Vec<String> {
             ));
         }
     }
+    unused(policy, &mut found);
     for name in policy.signers().keys().filter(|name| !named.contains(name)) {
         found.push(format!("no rule names the signer {name}"));
     }
     found
+}
+
+/// Scan policies that no rule names, and exceptions that can waive nothing.
+fn unused(policy: &Policy, found: &mut Vec<String>) {
+    let requirements = || policy.rules().iter().flat_map(Rule::all_requirements);
+    for name in policy.scan_policies().keys() {
+        if !requirements().any(|requirement| matches!(requirement, Requirement::Scanned(scan) if scan.name == *name)) {
+            found.push(format!("no rule names the scan policy {name}"));
+        }
+    }
+    for exception in policy.exceptions() {
+        let image = exception.image();
+        let Some(rule) = policy.rule_for(&exception.repository) else {
+            found.push(format!("the exception for {image} is not used: no rule matches the image, and so it is denied"));
+            continue;
+        };
+        let reads = |requirement: &Requirement| match (&exception.waive, requirement) {
+            (Waived::Vulnerabilities(_), Requirement::Scanned(_)) | (Waived::SignedBy, Requirement::SignedBy(_)) => true,
+            (
+                Waived::Vulnerabilities(_) | Waived::SignedBy,
+                Requirement::Allow
+                | Requirement::Deny
+                | Requirement::Digests(_)
+                | Requirement::SignedBy(_)
+                | Requirement::Attested(_)
+                | Requirement::Scanned(_)
+                | Requirement::Contents(_)
+                | Requirement::Age { .. }
+                | Requirement::AnyOf(_),
+            ) => false,
+        };
+        if !rule.all_requirements().any(reads) {
+            let what = if exception.waive == Waived::SignedBy { "asks for no signature" } else { "asks for no scan" };
+            found.push(format!("the exception for {image} is not used: rule {} {what}", rule.pattern));
+        }
+        if exception.waive == Waived::SignedBy && exception.digest.is_none() {
+            found.push(format!("the exception for {image} lets every image of the repository pass unsigned: name one by its digest"));
+        }
+    }
+}
+
+/// A warning for each rule that asks for what this version's gate does not collect: it denies.
+#[must_use]
+pub fn uncollected(policy: &Policy) -> Vec<String> {
+    let asks = policy.rules().iter().filter(|rule| rule.is_per_platform());
+    asks.map(|rule| format!("rule {} asks for scan status, contents or age, which the gate does not collect yet: it denies", rule.pattern))
+        .collect()
+}
+
+/// A warning for each exception that has ended, or ends soon.
+#[must_use]
+pub fn exception_warnings(policy: &Policy, now: Timestamp) -> Vec<String> {
+    let warning = |exception: &Exception| {
+        let Exception { owner, expires, waive, .. } = exception;
+        let about = format!("the exception for {} ({waive}, by {owner})", exception.image());
+        match exception.state(now) {
+            ExceptionState::Ended => Some(format!("{about} ended {expires}: remove it")),
+            ExceptionState::EndsSoon => Some(format!("{about} ends {expires}")),
+            ExceptionState::NotYet | ExceptionState::Active => None,
+        }
+    };
+    policy.exceptions().into_iter().filter_map(warning).collect()
 }
 
 fn allow(rule: &Rule, found: &mut Vec<String>) {

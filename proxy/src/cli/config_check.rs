@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sealgate_config::{ConfigErrors, LoadedPolicy, Registry, RegistryKind, ServerConfig, unknown_variables, unmatched_rules};
+use sealgate_config::{ConfigErrors, LoadedPolicy, Registry, RegistryKind, ServerConfig, unknown_variables};
 use serde_json::{Value, json};
 
 use super::config_file::{self, ConfigArgs};
@@ -85,7 +85,7 @@ fn warnings(checked: &Checked) -> Vec<String> {
     if let Some(loaded) = &checked.policy {
         warnings.extend(loaded.warnings.iter().cloned());
         if let Some(config) = &checked.config {
-            warnings.extend(unmatched_rules(&loaded.policy, config));
+            warnings.extend(super::serve::warnings_of(&loaded.policy, config));
         }
     } else if checked.errors.0.is_empty() {
         warnings.push("no policy is configured: everything is denied; write one with `sealgate init`".to_owned());

@@ -104,6 +104,8 @@ impl Exit {
         match denial.outcome_code() {
             10 => Self::Unsigned,
             12 => Self::SignatureMismatch,
+            20 => Self::VulnerabilityPolicy,
+            21 => Self::SecretFound,
             75 => Self::TryAgain,
             // 22, and whatever a later reason may bring: no known code is lost, and none is zero.
             _ => Self::Denied,

@@ -20,6 +20,7 @@ use super::exit::{Exit, Failure};
 pub use binding::Listeners;
 pub use instance::{Instance, store_options};
 pub use log::LogFormat;
+pub use policy::warnings_of;
 use signals::Signals;
 
 const EXAMPLES: &str = "\
@@ -117,7 +118,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Loaded, Failur
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut warnings = sealgate_config::unknown_variables(names, &config_file::VARIABLES);
     warnings.extend(of_policy);
-    warnings.extend(sealgate_config::unmatched_rules(&policy, &config));
+    warnings.extend(warnings_of(&policy, &config));
     Ok(Loaded { config, policy, warnings })
 }
 

@@ -72,11 +72,10 @@ impl SignerArgs {
         let signed_by = SignedBy { quorum: Quorum::Any, signers: vec![name.to_owned()] };
         let pattern: Pattern = "**".parse().map_err(|error| Failure::error(format!("{error}")))?;
         let parts = PolicyParts {
-            revision: Revision(Digest::sha256(format!("{self:?}").as_bytes())),
             trust_roots,
             signers: BTreeMap::from([(name.to_owned(), Signer { identity, images: Vec::new() })]),
-            baseline: Vec::new(),
             rules: vec![Rule::of(pattern, vec![requirement(signed_by)])],
+            ..PolicyParts::empty(Revision(Digest::sha256(format!("{self:?}").as_bytes())))
         };
         Policy::new(parts).map_err(|errors| Failure::error(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
     }

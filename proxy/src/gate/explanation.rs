@@ -225,7 +225,14 @@ fn unmet(reason: &Reason) -> Judged {
         | Reason::Unattested { expected, .. }
         | Reason::AttestationSaysOtherwise { expected, .. }
         | Reason::AttestationOutOfTime { expected, .. }
+        | Reason::Vulnerable { expected, .. }
+        | Reason::Uncovered { expected, .. }
+        | Reason::SecretFound { expected, .. }
+        | Reason::ContentsDoNotSatisfy { expected, .. }
+        | Reason::TooYoung { expected, .. }
         | Reason::NoAlternative { expected, .. } => (expected.clone(), Vec::new()),
+        Reason::ChildDenied { platform, .. } => (format!("an image for {platform} that is admitted itself"), Vec::new()),
+        Reason::NoPlatform { expected, .. } => (format!("an image for {expected}"), Vec::new()),
         Reason::SignaturesDoNotSatisfy { expected, by, .. } | Reason::AttestationsDoNotSatisfy { expected, by, .. } => {
             (expected.clone(), by.clone())
         }
@@ -258,6 +265,22 @@ pub fn problem(reason: &Reason) -> String {
             format!("not everything could be seen: {}", gaps.join("; "))
         }
         Reason::BadManifest { problem } => format!("bad manifest: {problem}"),
+        Reason::Vulnerable { vulnerabilities, denying, .. } => {
+            let each: Vec<String> = vulnerabilities.iter().map(ToString::to_string).collect();
+            format!("{denying} vulnerabilities that deny: {}", each.join("; "))
+        }
+        Reason::Uncovered { found, .. } | Reason::ContentsDoNotSatisfy { found, .. } | Reason::TooYoung { found, .. } => {
+            format!("found {found}")
+        }
+        Reason::SecretFound { secrets, total, .. } => {
+            let each: Vec<String> = secrets.iter().map(ToString::to_string).collect();
+            format!("{total} secrets: {}", each.join("; "))
+        }
+        Reason::ChildDenied { digest, reasons, .. } => {
+            let each: Vec<String> = reasons.iter().map(problem).collect();
+            format!("{digest} is denied: {}", each.join("; "))
+        }
+        Reason::NoPlatform { found, .. } => format!("the index has {found}"),
     }
 }
 

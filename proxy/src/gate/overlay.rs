@@ -145,7 +145,7 @@ impl Gate {
             return held;
         }
         let max_stale = self.config.evidence_max_stale;
-        let needs = Needs { signatures: true, attestations: true, parents: false };
+        let needs = Needs { signatures: true, attestations: true, ..Needs::default() };
         let set = collect(&Pushed(self), repository, subject, needs, now, Lifetimes { max_stale }).await;
         for attachment in &set.items {
             self.subjects.insert((repository.clone(), attachment.digest), *subject, 1);

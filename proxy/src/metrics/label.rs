@@ -132,6 +132,20 @@ labels! {
         NoAlternative = "no-alternative",
         /// See [`Reason::BadManifest`].
         BadManifest = "bad-manifest",
+        /// See [`Reason::Vulnerable`].
+        Vulnerable = "vulnerable",
+        /// See [`Reason::Uncovered`].
+        Uncovered = "uncovered",
+        /// See [`Reason::SecretFound`].
+        SecretFound = "secret-found",
+        /// See [`Reason::ContentsDoNotSatisfy`].
+        ContentsDoNotSatisfy = "contents-do-not-satisfy",
+        /// See [`Reason::TooYoung`].
+        TooYoung = "too-young",
+        /// See [`Reason::ChildDenied`].
+        ChildDenied = "child-denied",
+        /// See [`Reason::NoPlatform`].
+        NoPlatform = "no-platform",
     }
 }
 
@@ -150,6 +164,13 @@ impl From<&Reason> for ReasonKind {
             Reason::AttestationOutOfTime { .. } => Self::AttestationOutOfTime,
             Reason::NoAlternative { .. } => Self::NoAlternative,
             Reason::BadManifest { .. } => Self::BadManifest,
+            Reason::Vulnerable { .. } => Self::Vulnerable,
+            Reason::Uncovered { .. } => Self::Uncovered,
+            Reason::SecretFound { .. } => Self::SecretFound,
+            Reason::ContentsDoNotSatisfy { .. } => Self::ContentsDoNotSatisfy,
+            Reason::TooYoung { .. } => Self::TooYoung,
+            Reason::ChildDenied { .. } => Self::ChildDenied,
+            Reason::NoPlatform { .. } => Self::NoPlatform,
         }
     }
 }

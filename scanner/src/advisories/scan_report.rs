@@ -1,9 +1,9 @@
 //! The matcher's report in the form in which the decision reads it.
 
-use sealgate_verifier::scan::{self, Packages, ScanReport, ScanSource, Vulnerability};
+use sealgate_verifier::scan::{Packages, ScanReport, ScanSource, Vulnerability};
 use sealgate_verifier::{Gap, Timestamp};
 
-use super::{Finding, MatchReport, Rating, RatingSource, Uncovered};
+use super::{Finding, MatchReport, Rating, RatingSource};
 
 impl MatchReport {
     /// The report as evidence, made at `now`. `packages` and `gaps` are the walk's.
@@ -15,7 +15,7 @@ impl MatchReport {
             // Packages that need no advisories have fresh ones.
             advisories_at: Some(self.feeds.iter().map(|feed| feed.imported).min().unwrap_or(now)),
             packages,
-            uncovered: self.uncovered.iter().map(uncovered).collect(),
+            uncovered: self.uncovered.iter().map(ToString::to_string).collect(),
             gaps,
             vulnerabilities: self.findings.iter().map(vulnerability).collect(),
         }
@@ -27,7 +27,7 @@ fn vulnerability(finding: &Finding) -> Vulnerability {
         id: finding.id.clone(),
         aliases: finding.advisories.iter().chain(&finding.aliases).cloned().collect(),
         package: finding.package.clone(),
-        purl: finding.purls.first().cloned().unwrap_or_default(),
+        purls: finding.purls.clone(),
         installed: finding.installed.clone(),
         fixed: finding.fixed.first().cloned(),
         severity: finding.rating.severity,
@@ -56,22 +56,9 @@ impl std::fmt::Display for Rating {
     }
 }
 
-fn uncovered(gap: &Uncovered) -> scan::Uncovered {
-    let (ecosystem, packages) = match gap {
-        Uncovered::UnknownRelease { kind, count } | Uncovered::ForeignPackages { kind, count, .. } => (kind.name().to_owned(), *count),
-        Uncovered::UnknownDistribution { distribution } => (distribution.clone(), 0),
-        Uncovered::ReleaseWithoutFeed { ecosystem, release } | Uncovered::EndOfLife { ecosystem, release, .. } => {
-            (format!("{ecosystem}:{release}"), 0)
-        }
-        Uncovered::NoAdvisories { ecosystem, count } => (ecosystem.to_string(), *count),
-        Uncovered::UnreadableIndex { ecosystem, .. } => (ecosystem.to_string(), 0),
-        Uncovered::Version { package, .. } | Uncovered::Advisory { package, .. } => (package.clone(), 1),
-    };
-    scan::Uncovered { ecosystem, why: gap.to_string(), packages }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Uncovered;
     use super::*;
 
     #[test]
@@ -92,10 +79,7 @@ mod tests {
             Uncovered::EndOfLife { ecosystem: super::super::Ecosystem::Debian, release: "8".into(), since: "2020-06-30T23:59:59Z".into() };
         let report = MatchReport { uncovered: vec![gap], ..MatchReport::default() };
         let report = report.to_scan_report(Packages::NoneRecognised, vec![], Timestamp(7));
-        assert_eq!(
-            report.uncovered.iter().map(|gap| (gap.ecosystem.as_str(), gap.why.as_str())).collect::<Vec<_>>(),
-            [("Debian:8", "Debian 8 has had no support since 2020-06-30T23:59:59Z")]
-        );
+        assert_eq!(report.uncovered, ["Debian 8 has had no support since 2020-06-30T23:59:59Z"]);
         assert_eq!((report.advisories_at, report.scanned_at), (Some(Timestamp(7)), Timestamp(7)));
     }
 }

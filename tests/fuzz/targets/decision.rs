@@ -16,11 +16,9 @@ static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let identity = SignerIdentity::Keys(vec![TrustedKey { key, until: None }]);
     let requirement = Requirement::SignedBy(SignedBy { quorum: Quorum::Any, signers: vec!["ci".to_owned()] });
     Policy::new(PolicyParts {
-        revision: Revision(Digest::sha256(b"fuzz")),
-        trust_roots: BTreeMap::new(),
         signers: BTreeMap::from([("ci".to_owned(), Signer { identity, images: Vec::new() })]),
-        baseline: Vec::new(),
         rules: vec![Rule::of("**".parse().expect("a pattern"), vec![requirement])],
+        ..PolicyParts::empty(Revision(Digest::sha256(b"fuzz")))
     })
     .expect("a policy")
 });

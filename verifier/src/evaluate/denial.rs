@@ -2,26 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use super::Case;
 use super::attested::Shortfall;
 use super::view::Seen;
+use super::{Case, expects_no_packages};
 use crate::evidence::{EvidenceSource, Failure, Gap};
 use crate::message::{few, quote, summary};
 use crate::policy::{Attested, Requirement, RootState, SignedBy};
 use crate::verdict::{Denial, Finding, FindingKind, FindingOutcome, Reason, Verdict};
 
 impl<'a> Case<'a> {
-    pub(super) fn deny(mut self) -> Verdict {
+    /// `children`: why an index's children do not pass, where that is so.
+    pub(super) fn deny(mut self, children: Vec<Reason>) -> Verdict {
         let rule = self.rule;
         let views = self.views.len();
-        let unmet: Vec<&'a Requirement> = rule.requirements.iter().filter(|r| (0..views).all(|view| self.met(r, view).is_none())).collect();
-        // Each requirement holds somewhere, but not all of them by one index: those that the subject itself does not meet.
-        let unmet = if unmet.is_empty() { rule.requirements.iter().filter(|r| self.met(r, 0).is_none()).collect() } else { unmet };
+        let expected = expects_no_packages(&rule.requirements);
+        let nowhere = |case: &mut Self, r| (0..views).all(|view| case.met(r, (view, expected)).is_none());
+        let mut unmet: Vec<&'a Requirement> = rule.requirements.iter().filter(|r| nowhere(&mut self, r)).collect();
+        if unmet.is_empty() && children.is_empty() {
+            // Each requirement holds somewhere, but not all of them by one index: those that the subject itself does not meet.
+            unmet = rule.requirements.iter().filter(|r| self.met(r, (0, expected)).is_none()).collect();
+        }
         let findings = self.findings(true);
-        let mut reasons: Vec<Reason> = unmet.into_iter().map(|requirement| self.reason(requirement, &findings)).collect();
+        let own: Vec<Reason> = unmet.into_iter().flat_map(|requirement| self.reasons(requirement, expected, &findings)).collect();
+        let mut reasons: Vec<Reason> = own.into_iter().chain(children).collect();
         // A gap may close by itself, so it is the least telling.
         reasons.sort_by_key(Reason::may_pass);
-        let stale_at = self.views.iter().filter_map(|view| view.seen()).map(Seen::stale_at).min();
+        let stale_at = self.views.iter().filter_map(|view| view.seen()).map(Seen::stale_at);
+        let valid_until = stale_at.chain(self.ends.iter().copied()).min();
         Verdict::Deny(Denial {
             repository: self.evidence.subject.repository.clone(),
             digest: self.evidence.subject.digest,
@@ -29,13 +36,14 @@ impl<'a> Case<'a> {
             mode: rule.mode,
             reasons,
             findings,
-            valid_until: stale_at,
+            valid_until,
         })
     }
 
-    fn reason(&mut self, requirement: &'a Requirement, findings: &[Finding]) -> Reason {
+    /// Why a requirement does not hold. Never empty.
+    fn reasons(&mut self, requirement: &'a Requirement, no_packages: bool, findings: &[Finding]) -> Vec<Reason> {
         let expected = requirement.to_string();
-        match requirement {
+        vec![match requirement {
             // `allow` always holds, so only `deny` comes here; both name the rule as the reason.
             Requirement::Allow | Requirement::Deny => Reason::DeniedByRule,
             Requirement::Digests(digests) if self.gaps.is_empty() => Reason::DigestNotListed { listed: digests.len() },
@@ -59,24 +67,34 @@ impl<'a> Case<'a> {
                     gaps => Reason::EvidenceMissing { expected, gaps },
                 }
             }
+            Requirement::Scanned(policy) => {
+                let reasons = self.inside(requirement, (0, no_packages)).err().unwrap_or_default();
+                return reasons.into_iter().map(|reason| self.explained(reason, policy)).collect();
+            }
+            Requirement::Contents(_) | Requirement::Age { .. } => {
+                return self.inside(requirement, (0, no_packages)).err().unwrap_or_default();
+            }
             Requirement::AnyOf(branches) => {
-                let alternatives = branches.iter().map(|branch| self.first_reason(branch, findings)).collect();
+                let alternatives = branches.iter().map(|branch| self.first_reason(branch, no_packages, findings)).collect();
                 Reason::NoAlternative { expected, alternatives }
             }
-        }
+        }]
     }
 
     /// Of one alternative: the first requirement that nothing meets, else the first that the subject itself does not.
-    fn first_reason(&mut self, branch: &'a [Requirement], findings: &[Finding]) -> Reason {
+    fn first_reason(&mut self, branch: &'a [Requirement], no_packages: bool, findings: &[Finding]) -> Reason {
+        let expected = no_packages || expects_no_packages(branch);
         let views = self.views.len();
-        let nowhere = branch.iter().find(|r| (0..views).all(|view| self.met(r, view).is_none()));
-        let unmet = nowhere.or_else(|| branch.iter().find(|r| self.met(r, 0).is_none()));
-        unmet.map_or(Reason::DeniedByRule, |requirement| self.reason(requirement, findings))
+        let nowhere = branch.iter().find(|r| (0..views).all(|view| self.met(r, (view, expected)).is_none()));
+        let unmet = nowhere.or_else(|| branch.iter().find(|r| self.met(r, (0, expected)).is_none()));
+        let mut reasons = unmet.map(|requirement| self.reasons(requirement, expected, findings)).unwrap_or_default();
+        reasons.sort_by_key(Reason::may_pass);
+        reasons.into_iter().next().unwrap_or(Reason::DeniedByRule)
     }
 
     /// What could not be seen of signatures, or of attestations. Both are looked for in the same places; what only nobody has looked
     /// for yet is told apart.
-    fn gaps_of(&self, source: EvidenceSource) -> Vec<Gap> {
+    pub(super) fn gaps_of(&self, source: EvidenceSource) -> Vec<Gap> {
         let seen = self.views.iter().filter_map(|view| view.seen()).flat_map(Seen::gaps);
         let gaps = seen.chain(&self.gaps).filter(|gap| gap.failure != Failure::NotCollected || gap.source == source);
         gaps.cloned().collect::<BTreeSet<_>>().into_iter().collect()
@@ -132,7 +150,7 @@ fn with(mut gaps: Vec<Gap>, more: Vec<Gap>) -> Vec<Gap> {
 }
 
 /// What there is where an attestation of the type is missed.
-fn in_its_place(findings: &[Finding]) -> String {
+pub(super) fn in_its_place(findings: &[Finding]) -> String {
     let types = predicate_types(findings);
     let unread: Vec<&Finding> = findings.iter().filter(|finding| finding.kind == FindingKind::Unread).collect();
     if !types.is_empty() {

@@ -28,6 +28,35 @@ pub enum PolicyError {
         /// What is wrong, and how to mend it.
         problem: String,
     },
+    /// A scan policy that cannot be.
+    #[error("scan policy {name}: {problem}")]
+    ScanPolicy {
+        /// Its name.
+        name: String,
+        /// What is wrong, and how to mend it.
+        problem: String,
+    },
+    /// A scan policy names a signer that is not defined.
+    #[error("scan policy {name} names the signer {signer:?}, which is not defined under `signers`")]
+    UnknownScanSigner {
+        /// The scan policy.
+        name: String,
+        /// The signer's name.
+        signer: SignerName,
+    },
+    /// An exception that cannot be.
+    #[error("exception for {image}: {problem}")]
+    Exception {
+        /// Its place among the exceptions, counted from 0.
+        index: usize,
+        /// What it is about.
+        image: String,
+        /// What is wrong, and how to mend it.
+        problem: String,
+    },
+    /// No platform at all would let an index pass whose children nobody has looked at.
+    #[error("`platforms` is empty: name at least one, such as linux/amd64")]
+    NoPlatform,
     /// One key under two names would let one person count twice.
     #[error("signers {first:?} and {second:?} hold the same key {key}: one key under two names is an error")]
     SharedKey {

@@ -1,8 +1,11 @@
 //! What a rule demands.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::attestation::Attested;
+use super::contents::ContentsPolicy;
+use super::scan::ScanPolicy;
 use super::signer::SignerName;
 use crate::digest::Digest;
 
@@ -46,8 +49,8 @@ impl SignedBy {
     }
 }
 
-/// One condition of a rule. All of a rule's requirements must hold. Scan status, contents and age become further variants;
-/// matches over this type have no `_` arm, so the compiler lists what a new one touches.
+/// One condition of a rule. All of a rule's requirements must hold. Matches over this type have no `_` arm, so the compiler lists
+/// what a new one touches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requirement {
     /// Admits without evidence, and shows as such everywhere.
@@ -60,6 +63,15 @@ pub enum Requirement {
     SignedBy(SignedBy),
     /// Attestations about the image. They never stand in for [`Requirement::SignedBy`], nor that for them.
     Attested(Attested),
+    /// What is known to be wrong with the image is bearable. Of platforms' images; an index has no packages of its own.
+    Scanned(Arc<ScanPolicy>),
+    /// What is inside the image may be there. Likewise.
+    Contents(Arc<ContentsPolicy>),
+    /// The image has been known for this long: here, or to a log or timestamping authority by a verified signature. Likewise.
+    Age {
+        /// Seconds. Positive.
+        min: i64,
+    },
     /// All of one of these lists must hold. Neither it nor any of the lists is ever empty.
     AnyOf(Vec<Vec<Requirement>>),
 }
@@ -80,7 +92,27 @@ impl Requirement {
         match self {
             Self::SignedBy(signed_by) => Some(signed_by),
             Self::Attested(attested) => Some(&attested.by),
-            Self::Allow | Self::Deny | Self::Digests(_) | Self::AnyOf(_) => None,
+            Self::Allow | Self::Deny | Self::Digests(_) | Self::Scanned(_) | Self::Contents(_) | Self::Age { .. } | Self::AnyOf(_) => None,
+        }
+    }
+
+    /// Every signer that it names itself.
+    #[must_use]
+    pub fn signers(&self) -> Vec<&SignerName> {
+        match self {
+            Self::SignedBy(signed_by) => signed_by.signers.iter().collect(),
+            Self::Attested(attested) => attested.by.signers.iter().collect(),
+            Self::Scanned(policy) => policy.signers().collect(),
+            Self::Allow | Self::Deny | Self::Digests(_) | Self::Contents(_) | Self::Age { .. } | Self::AnyOf(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is about a platform's image and not about an index.
+    #[must_use]
+    pub const fn is_per_platform(&self) -> bool {
+        match self {
+            Self::Scanned(_) | Self::Contents(_) | Self::Age { .. } => true,
+            Self::Allow | Self::Deny | Self::Digests(_) | Self::SignedBy(_) | Self::Attested(_) | Self::AnyOf(_) => false,
         }
     }
 }

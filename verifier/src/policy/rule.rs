@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::attestation::Attested;
 use super::error::PolicyError;
 use super::requirement::{Requirement, SignedBy};
+use super::scan::{RequiredSource, ScanPolicy, Treatment};
 use super::signer::{Signer, SignerName};
 use super::{Mode, Quorum};
 use crate::limits;
 use crate::pattern::Pattern;
 use crate::reference::Repository;
+use crate::scan::Severity;
 
 /// What a rule demands of the images that it matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +37,20 @@ impl Rule {
     }
 
     /// Each requirement, those inside of `any-of` too.
-    pub(crate) fn all_requirements(&self) -> impl Iterator<Item = &Requirement> {
+    pub fn all_requirements(&self) -> impl Iterator<Item = &Requirement> {
         self.requirements.iter().flat_map(Requirement::flattened)
     }
 
-    /// Each quorum of named signers, those inside of `any-of` too.
-    pub fn quorums(&self) -> impl Iterator<Item = &SignedBy> {
-        self.all_requirements().filter_map(Requirement::quorum)
+    /// Every signer that it names, in whatever place.
+    #[must_use]
+    pub fn signers(&self) -> BTreeSet<&SignerName> {
+        self.all_requirements().flat_map(Requirement::signers).collect()
+    }
+
+    /// Whether it asks something of platforms' images, so that an index must show that its children pass.
+    #[must_use]
+    pub fn is_per_platform(&self) -> bool {
+        self.all_requirements().any(Requirement::is_per_platform)
     }
 }
 
@@ -89,6 +98,17 @@ impl Check<'_> {
                 }
                 Requirement::SignedBy(signed_by) => self.quorum("signed-by", signed_by),
                 Requirement::Attested(attested) => self.attested(attested),
+                Requirement::Scanned(policy) => check_scan_policy(policy, self.signers, self.errors),
+                Requirement::Contents(contents) => {
+                    if contents.is_empty() {
+                        self.problem("`contents` asks for nothing: name what an image must be, such as `user: non-root`");
+                    }
+                }
+                Requirement::Age { min } => {
+                    if *min <= 0 {
+                        self.problem("`age` is no time at all: write a duration such as 3d");
+                    }
+                }
                 Requirement::AnyOf(branches) => self.any_of(branches, depth),
             }
         }
@@ -137,4 +157,30 @@ impl Check<'_> {
             self.errors.push(PolicyError::UnknownSigner { pattern: self.name.to_owned(), signer: signer.clone() });
         }
     }
+}
+
+/// What is wrong with a scan policy.
+pub(super) fn check_scan_policy(policy: &ScanPolicy, signers: &BTreeMap<SignerName, Signer>, errors: &mut Vec<PolicyError>) {
+    let mut found = Vec::new();
+    if policy.sources.is_empty() {
+        found.push("`sources` is empty: name at least one, such as built-in");
+    }
+    if policy.sources.iter().any(|source| matches!(source, RequiredSource::AttestedBy(signers) if signers.is_empty())) {
+        found.push("`attested-by` names no signer: name at least one");
+    }
+    if policy.sources.iter().collect::<BTreeSet<_>>().len() != policy.sources.len() {
+        found.push("`sources` names one source twice: keep one of the two");
+    }
+    if policy.max_age <= 0 {
+        found.push("`max-age` is no time at all: write a duration such as 24h");
+    }
+    let graces = Severity::ALL.map(|severity| policy.severities.of(severity));
+    if graces.iter().any(|treatment| matches!(treatment, Treatment::Grace { seconds, .. } if *seconds <= 0)) {
+        found.push("a `grace` is no time at all: write a duration such as 7d, or deny");
+    }
+    let problems = found.into_iter().map(|problem| PolicyError::ScanPolicy { name: policy.name.clone(), problem: problem.to_owned() });
+    let unknown = policy.signers().filter(|name| !signers.contains_key(*name));
+    let unknown = unknown.map(|signer| PolicyError::UnknownScanSigner { name: policy.name.clone(), signer: signer.clone() });
+    let all: Vec<PolicyError> = problems.chain(unknown).filter(|error| !errors.contains(error)).collect();
+    errors.extend(all);
 }

@@ -2,6 +2,8 @@
 //! read as well is the business of `cosign.rs`.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod inside;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -177,14 +179,7 @@ pub fn rule(requirements: Vec<Requirement>) -> Rule {
 /// A policy with these signers and rules.
 pub fn policy(signers: Vec<(&str, Signer)>, rules: Vec<Rule>) -> Policy {
     let signers: BTreeMap<String, Signer> = signers.into_iter().map(|(name, signer)| (name.to_owned(), signer)).collect();
-    Policy::new(PolicyParts {
-        revision: Revision(Digest::sha256(b"test")),
-        signers,
-        trust_roots: BTreeMap::new(),
-        baseline: Vec::new(),
-        rules,
-    })
-    .expect("a policy")
+    Policy::new(PolicyParts { signers, rules, ..PolicyParts::empty(Revision(Digest::sha256(b"test"))) }).expect("a policy")
 }
 
 /// The usual policy: `signed-by` any of `ci`, whose key is the first.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sealgate_config::{ConfigErrors, LoadedPolicy, load_policy};
+use sealgate_config::{ConfigErrors, LoadedPolicy, ServerConfig, load_policy};
 use sealgate_verifier::{Policy, Revision};
 use tokio::sync::Mutex;
 
@@ -71,7 +71,7 @@ impl PolicyFile {
         let read = tokio::task::spawn_blocking(move || read(Some(&file))).await;
         let read = read.map_err(|error| vec![error.to_string()])?;
         let LoadedPolicy { policy, warnings, .. } = read.map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        for warning in warnings.into_iter().chain(sealgate_config::unmatched_rules(&policy, self.gate.config())) {
+        for warning in warnings.into_iter().chain(warnings_of(&policy, self.gate.config())) {
             tracing::warn!("{warning}");
         }
         let revision = policy.revision();
@@ -80,6 +80,14 @@ impl PolicyFile {
         }
         Ok(revision)
     }
+}
+
+/// What is doubtful about a policy under this configuration, and now.
+pub fn warnings_of(policy: &Policy, config: &ServerConfig) -> Vec<String> {
+    let mut warnings = sealgate_config::unmatched_rules(policy, config);
+    warnings.extend(sealgate_config::uncollected(policy));
+    warnings.extend(sealgate_config::exception_warnings(policy, crate::cli::now()));
+    warnings
 }
 
 /// Unix seconds.
