@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sealgate_verifier::Timestamp;
 
 use super::finding::{self, MatchReport};
-use super::merge::{self, Hit};
+use super::merge::{self, Subject};
 use super::view::Installed;
 use super::{AdvisoryView, Ecosystem, Uncovered, support};
 use crate::package::{Package, PackageType};
@@ -18,7 +18,7 @@ use crate::release::Release;
 /// the distribution brought (`owner`) is the distribution's to look after: its own version says nothing about backported fixes.
 #[must_use]
 pub fn match_packages(packages: &[Package], release: Option<&Release>, view: &dyn AdvisoryView, now: Timestamp) -> MatchReport {
-    let mut judge = Judge { view, now, report: MatchReport::default(), hits: Vec::new(), feeds: BTreeSet::new() };
+    let mut judge = Judge { view, now, report: MatchReport::default(), subjects: Vec::new(), feeds: BTreeSet::new() };
     let mut kinds: BTreeMap<PackageType, Vec<&Package>> = BTreeMap::new();
     for package in packages.iter().filter(|package| package.kind.is_distribution() || package.owner.is_none()) {
         kinds.entry(package.kind).or_default().push(package);
@@ -29,8 +29,8 @@ pub fn match_packages(packages: &[Package], release: Option<&Release>, view: &dy
             None => judge.distribution(kind, &packages, release),
         }
     }
-    let Judge { mut report, hits, .. } = judge;
-    report.findings = merge::findings(hits);
+    let Judge { mut report, subjects, .. } = judge;
+    report.findings = merge::findings(&subjects);
     finding::sort(&mut report.findings);
     report.uncovered.sort();
     report.uncovered.dedup();
@@ -41,7 +41,7 @@ struct Judge<'a> {
     view: &'a dyn AdvisoryView,
     now: Timestamp,
     report: MatchReport,
-    hits: Vec<Hit<'a>>,
+    subjects: Vec<Subject<'a>>,
     feeds: BTreeSet<Ecosystem>,
 }
 
@@ -96,53 +96,49 @@ impl<'a> Judge<'a> {
         if !self.feed(ecosystem, release, packages.len()) {
             return;
         }
+        // Binary packages of one source are one subject.
+        let mut subjects: BTreeMap<(String, String), Vec<&'a Package>> = BTreeMap::new();
         for package in packages {
             for (name, version) in identities(package) {
-                if let Err(gap) = self.look_up(package, ecosystem, release, &name, &version) {
-                    self.report.uncovered.push(gap);
+                subjects.entry((ecosystem.key(&name), version)).or_default().push(package);
+            }
+        }
+        for ((name, version), packages) in subjects {
+            match self.view.about(ecosystem, &name) {
+                Ok(known) if known.is_empty() => {}
+                Ok(known) => {
+                    let subject = Subject { packages, ecosystem, name, version, known, hits: Vec::new() };
+                    self.judge(subject, release);
                 }
+                Err(problem) => self.report.uncovered.push(Uncovered::UnreadableIndex { ecosystem, problem }),
             }
         }
     }
 
-    fn look_up(
-        &mut self,
-        package: &'a Package,
-        ecosystem: Ecosystem,
-        release: Option<&str>,
-        name: &str,
-        version: &str,
-    ) -> Result<(), Uncovered> {
-        let name = ecosystem.key(name);
-        let unreadable = |problem| Uncovered::UnreadableIndex { ecosystem, problem };
-        let known = self.view.about(ecosystem, &name).map_err(unreadable)?;
-        if known.is_empty() {
-            return Ok(());
-        }
-        let installed = Installed::new(version, ecosystem);
-        let mut gap = None;
-        for (at, prepared) in known.iter().enumerate() {
+    fn judge(&mut self, mut subject: Subject<'a>, release: Option<&str>) {
+        let installed = Installed::new(&subject.version, subject.ecosystem);
+        let (mut hits, mut gap) = (Vec::new(), None);
+        for (at, prepared) in subject.known.iter().enumerate() {
             let affected = &prepared.entry.affected;
             if affected.release.as_deref().is_some_and(|of| release.is_some_and(|release| release != of)) {
                 continue;
             }
             if let Some(problem) = &affected.problem {
-                let advisory = prepared.entry.advisory.id.clone();
-                self.report.uncovered.push(Uncovered::Advisory { package: name.clone(), advisory, problem: problem.clone() });
+                let (package, advisory) = (subject.name.clone(), prepared.entry.advisory.id.clone());
+                self.report.uncovered.push(Uncovered::Advisory { package, advisory, problem: problem.clone() });
                 continue;
             }
             match prepared.affects(&installed) {
                 Ok(None) => {}
-                Ok(Some(fixed)) => {
-                    let (name, version, known) = (name.clone(), version.to_owned(), known.clone());
-                    self.hits.push(Hit { package, ecosystem, name, version, known, at, fixed });
-                }
-                Err(error) => {
-                    gap = Some(Uncovered::Version { package: name.clone(), version: version.to_owned(), problem: error.to_string() })
-                }
+                Ok(Some(fixed)) => hits.push((at, fixed)),
+                Err(error) => gap = Some(error.to_string()),
             }
         }
-        gap.map_or(Ok(()), Err)
+        if let Some(problem) = gap {
+            self.report.uncovered.push(Uncovered::Version { package: subject.name.clone(), version: subject.version.clone(), problem });
+        }
+        subject.hits = hits;
+        self.subjects.push(subject);
     }
 }
 

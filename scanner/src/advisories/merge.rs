@@ -1,55 +1,75 @@
 //! Several advisories about one vulnerability of one package become one finding; an advisory about several vulnerabilities becomes one
 //! finding for each, so that every CVE stands once and can be waived alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry as Place;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Advisory, Ecosystem, Finding, Prepared, Rating};
+use super::{Advisory, Ecosystem, Entry, Finding, Prepared, Rating};
 use crate::package::Package;
 
-/// An advisory that affects a package.
-pub(super) struct Hit<'a> {
-    pub(super) package: &'a Package,
+/// One name and version, what is installed of it, and the advisories that affect it.
+pub(super) struct Subject<'a> {
+    pub(super) packages: Vec<&'a Package>,
     pub(super) ecosystem: Ecosystem,
-    /// The name and version that were compared.
     pub(super) name: String,
     pub(super) version: String,
     pub(super) known: Arc<[Prepared]>,
-    /// Which of `known`.
-    pub(super) at: usize,
-    pub(super) fixed: Vec<String>,
+    /// Which of `known`, and the versions that fix it.
+    pub(super) hits: Vec<(usize, Vec<String>)>,
 }
 
-impl Hit<'_> {
-    fn advisory(&self) -> Option<&Advisory> {
-        self.known.get(self.at).map(|prepared| &prepared.entry.advisory)
-    }
+/// One advisory that affects a subject.
+#[derive(Clone, Copy)]
+struct Hit<'a> {
+    entry: &'a Entry,
+    fixed: &'a [String],
 }
 
-pub(super) fn findings(hits: Vec<Hit<'_>>) -> Vec<Finding> {
-    let mut subjects: BTreeMap<(Ecosystem, String, String), Vec<Hit<'_>>> = BTreeMap::new();
-    for hit in hits {
-        subjects.entry((hit.ecosystem, hit.name.clone(), hit.version.clone())).or_default().push(hit);
-    }
-    subjects.into_values().flat_map(|hits| of_subject(&hits)).collect()
+pub(super) fn findings(subjects: &[Subject<'_>]) -> Vec<Finding> {
+    subjects.iter().flat_map(of_subject).collect()
 }
 
 fn is_cve(id: &str) -> bool {
     id.starts_with("CVE-")
 }
 
-/// Groups of advisories that share an identifier, directly or through others.
+/// Groups of advisories that share an identifier, directly or through others. A kernel has thousands.
 fn groups(advisories: &BTreeMap<&str, &Advisory>) -> Vec<BTreeSet<String>> {
-    let mut groups: Vec<BTreeSet<String>> = Vec::new();
-    for advisory in advisories.values() {
-        let mut ids: BTreeSet<String> = advisory.aliases.iter().cloned().collect();
-        ids.insert(advisory.id.clone());
-        let (joined, mut apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.is_disjoint(&ids));
-        ids.extend(joined.into_iter().flatten());
-        apart.push(ids);
-        groups = apart;
+    let mut leaders: Vec<usize> = (0..advisories.len()).collect();
+    let mut owners: HashMap<&str, usize> = HashMap::new();
+    for (at, advisory) in advisories.values().enumerate() {
+        for id in std::iter::once(&advisory.id).chain(&advisory.aliases) {
+            match owners.entry(id) {
+                Place::Vacant(place) => drop(place.insert(at)),
+                Place::Occupied(owner) => {
+                    let (one, other) = (leader(&mut leaders, *owner.get()), leader(&mut leaders, at));
+                    if let Some(place) = leaders.get_mut(one.max(other)) {
+                        *place = one.min(other);
+                    }
+                }
+            }
+        }
     }
-    groups
+    let mut groups: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+    for (at, advisory) in advisories.values().enumerate() {
+        let group = groups.entry(leader(&mut leaders, at)).or_default();
+        group.extend(advisory.aliases.iter().cloned());
+        group.insert(advisory.id.clone());
+    }
+    groups.into_values().collect()
+}
+
+/// The leader of a member's group; the way to it is halved.
+fn leader(leaders: &mut [usize], mut at: usize) -> usize {
+    while let Some(next) = leaders.get(at).copied().filter(|next| *next != at) {
+        let after = leaders.get(next).copied().unwrap_or(next);
+        if let Some(place) = leaders.get_mut(at) {
+            *place = after;
+        }
+        at = after;
+    }
+    at
 }
 
 /// The identifiers under which a group's findings stand: its CVEs, else the least of its own.
@@ -59,24 +79,25 @@ fn keys(group: &BTreeSet<String>, advisories: &BTreeMap<&str, &Advisory>) -> BTr
     if cves.is_empty() { group.iter().take(1).cloned().collect() } else { cves }
 }
 
-/// All hits of one name and version.
-fn of_subject(hits: &[Hit<'_>]) -> Vec<Finding> {
-    let advisories: BTreeMap<&str, &Advisory> =
-        hits.iter().filter_map(Hit::advisory).map(|advisory| (advisory.id.as_str(), advisory)).collect();
+fn of_subject(subject: &Subject<'_>) -> Vec<Finding> {
+    let hits = subject.hits.iter().filter_map(|(at, fixed)| subject.known.get(*at).map(|prepared| Hit { entry: &prepared.entry, fixed }));
+    let mut by_id: BTreeMap<&str, Vec<Hit<'_>>> = BTreeMap::new();
+    for hit in hits {
+        by_id.entry(hit.entry.advisory.id.as_str()).or_default().push(hit);
+    }
+    let advisories: BTreeMap<&str, &Advisory> = by_id.iter().filter_map(|(id, hits)| Some((*id, &hits.first()?.entry.advisory))).collect();
     let mut of_key: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for group in groups(&advisories) {
         for key in keys(&group, &advisories) {
             of_key.entry(key).or_default().extend(group.iter().cloned());
         }
     }
-    of_key.into_iter().filter_map(|(key, ids)| of_key_and_ids(key, &ids, hits)).collect()
+    let hits = |ids: &BTreeSet<String>| ids.iter().filter_map(|id| by_id.get(id.as_str())).flatten().copied().collect::<Vec<_>>();
+    of_key.into_iter().filter_map(|(key, ids)| finding(subject, key, &ids, &hits(&ids))).collect()
 }
 
-fn of_key_and_ids(key: String, ids: &BTreeSet<String>, hits: &[Hit<'_>]) -> Option<Finding> {
-    let of_ids = |hit: &&Hit<'_>| hit.advisory().is_some_and(|advisory| ids.contains(&advisory.id));
-    let hits: Vec<&Hit<'_>> = hits.iter().filter(of_ids).collect();
-    let first = hits.first()?;
-    let entries = || hits.iter().filter_map(|hit| hit.known.get(hit.at)).map(|prepared| &prepared.entry);
+fn finding(subject: &Subject<'_>, key: String, ids: &BTreeSet<String>, hits: &[Hit<'_>]) -> Option<Finding> {
+    let entries = || hits.iter().map(|hit| hit.entry);
     let set = |texts: &mut dyn Iterator<Item = String>| texts.collect::<BTreeSet<String>>();
     let advisories = set(&mut entries().map(|entry| entry.advisory.id.clone()));
     // The aliases of an advisory about several vulnerabilities are not all this one's.
@@ -84,18 +105,18 @@ fn of_key_and_ids(key: String, ids: &BTreeSet<String>, hits: &[Hit<'_>]) -> Opti
     let rating: Rating = entries().map(|entry| &entry.affected.rating).max_by_key(|rating| rating.rank()).cloned()?;
     let own = entries().filter(|entry| entry.advisory.id == key || entry.advisory.aliases.contains(&key));
     let summary = own.chain(entries()).map(|entry| entry.advisory.summary.clone()).find(|summary| !summary.is_empty());
-    let scheme = first.ecosystem.scheme();
+    let scheme = subject.ecosystem.scheme();
     let mut fixed: Vec<String> = set(&mut hits.iter().flat_map(|hit| hit.fixed.iter().cloned())).into_iter().collect();
     fixed.sort_by(|left, right| scheme.compare(left, right).unwrap_or_else(|_| left.cmp(right)));
-    let mut locations: Vec<_> = hits.iter().map(|hit| hit.package.location.clone()).collect();
+    let mut locations: Vec<_> = subject.packages.iter().map(|package| package.location.clone()).collect();
     locations.sort();
     locations.dedup();
     Some(Finding {
         aliases: ids.iter().filter(alias).cloned().collect(),
         advisories: advisories.iter().filter(|id| **id != key).cloned().collect(),
-        package: first.name.clone(),
-        installed: first.version.clone(),
-        purls: set(&mut hits.iter().map(|hit| hit.package.purl())).into_iter().collect(),
+        package: subject.name.clone(),
+        installed: subject.version.clone(),
+        purls: set(&mut subject.packages.iter().map(|package| package.purl())).into_iter().collect(),
         fixed,
         rating,
         summary: summary.unwrap_or_default(),

@@ -312,3 +312,43 @@ fn malformed_records_are_refused_with_what_was_expected() {
     let dates = record(&|value| value["modified"] = json!("0001-01-01T00:00:00Z")).expect("a record");
     assert_eq!((dates.modified, dates.entries[0].affected.fix_available), (None, None));
 }
+
+/// A view that counts how often it is asked about packages.
+struct Counting(MemoryView, std::cell::Cell<usize>);
+
+impl AdvisoryView for Counting {
+    fn feed(&self, ecosystem: Ecosystem) -> Result<Option<Feed>, String> {
+        self.0.feed(ecosystem)
+    }
+
+    fn about(&self, ecosystem: Ecosystem, name: &str) -> Result<std::sync::Arc<[Prepared]>, String> {
+        self.1.set(self.1.get() + 1);
+        self.0.about(ecosystem, name)
+    }
+}
+
+/// Were merging quadratic, this would take minutes.
+#[test]
+fn a_source_with_very_many_advisories_and_binaries_is_looked_up_once() {
+    let count = 10_000;
+    let records: Vec<Value> =
+        (0..count).map(|at| debian(&format!("DEBIAN-CVE-2024-{at}"), &[&format!("CVE-2024-{at}")], "linux", "12", None, "")).collect();
+    let view = Counting(view(&records), std::cell::Cell::new(0));
+    let packages: Vec<Package> = (0..30).map(|at| deb(&format!("linux-image-{at}"), "6.1.1-1", "linux")).collect();
+    let report = match_packages(&packages, Some(&debian_12()), &view, now());
+    assert_eq!((report.findings.len(), report.findings[0].purls.len(), view.1.get()), (count, 30, 1));
+}
+
+#[test]
+fn advisories_are_joined_through_others_whatever_their_order() {
+    let affected =
+        json!([{ "package": {"ecosystem": "npm", "name": "a"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}]}] }]);
+    let record =
+        |id: &str, aliases: &[&str]| json!({"id": id, "modified": "2024-01-01T00:00:00Z", "aliases": aliases, "affected": affected});
+    // A and B share X, C and D share Y, and E joins them all.
+    let records =
+        [record("A", &["X"]), record("C", &["Y"]), record("B", &["X"]), record("D", &["Y"]), record("E", &["D", "B"]), record("F", &["Z"])];
+    let report = match_packages(&[Package::new(PackageType::Npm, "", "a", "1.0.0")], None, &view(&records), now());
+    assert_eq!(ids(&report), ["A", "F"]);
+    assert_eq!((report.findings[0].advisories.join(""), report.findings[0].aliases.join("")), ("BCDE".to_owned(), "XY".to_owned()));
+}
