@@ -17,6 +17,8 @@ pub mod docker_config;
 pub mod document;
 pub mod error;
 mod failure;
+#[doc(hidden)]
+pub mod foreign;
 pub mod listing;
 pub mod manifest;
 mod origin;

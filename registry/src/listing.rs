@@ -77,10 +77,10 @@ impl Client {
                 found.truncate(REFERRERS);
                 return Ok(Referrers::Listed { manifests: found, truncated: true });
             }
-            let Some((document, headers)) = self.referrers_page(path, url.clone(), visited.is_empty()).await? else {
+            let Some((listed, headers)) = self.referrers_page(path, url.clone(), visited.is_empty()).await? else {
                 return Ok(Referrers::Unsupported);
             };
-            found.extend(document.manifests.unwrap_or_default().into_iter().map(|entry| (entry.digest, entry.size)));
+            found.extend(listed);
             next = next_page(&headers, &url, &first)?;
             visited.push(url);
         }
@@ -90,7 +90,7 @@ impl Client {
     }
 
     /// One page, or `None` when there is no such API (F28), which only the first page can say.
-    async fn referrers_page(&self, path: &str, url: Url, is_first: bool) -> Result<Option<(ReferrersDocument, HeaderMap)>, FetchError> {
+    async fn referrers_page(&self, path: &str, url: Url, is_first: bool) -> Result<Option<(Vec<(Digest, u64)>, HeaderMap)>, FetchError> {
         let mut operation = self.pull(Method::GET, path, "referrers/")?;
         operation.request.url = url;
         operation.request.headers.insert(header::ACCEPT, header::HeaderValue::from_static(media_type::OCI_INDEX));
@@ -112,11 +112,7 @@ impl Client {
         }
         let headers = response.headers().clone();
         let bytes = document(response, limits::REFERRERS_BYTES, self.idle_timeout()).await?;
-        let document: ReferrersDocument = serde_json::from_slice(&bytes).map_err(|error| malformed(&error.to_string()))?;
-        if document.media_type.as_deref().is_some_and(|found| found != media_type::OCI_INDEX) {
-            return Err(malformed("another mediaType"));
-        }
-        Ok(Some((document, headers)))
+        Ok(Some((referrers(&bytes)?, headers)))
     }
 
     /// One page of tags, at most `count`, after `last`.
@@ -135,17 +131,32 @@ impl Client {
             return Err(FetchError::Malformed { problem: "expected a tag list, found another Content-Type".to_owned() });
         }
         let bytes = document(response, limits::TAG_LIST_BYTES, self.idle_timeout()).await?;
-        let list: TagsDocument = serde_json::from_slice(&bytes)
-            .map_err(|error| FetchError::Malformed { problem: format!("expected a tag list, found: {error}") })?;
-        let mut tags = list.tags.unwrap_or_default();
-        // A registry may ignore `n` and send all at once.
-        let surplus = tags.len() > count;
-        tags.truncate(count);
-        tags.retain(|tag| tag.parse::<Tag>().is_ok());
+        let (tags, surplus) = tags(&bytes, count)?;
         // The next page is asked for by the last tag: without one there is none.
         let more = (surplus || linked) && !tags.is_empty();
         Ok(TagPage { tags, more })
     }
+}
+
+/// Digests and sizes that one page of referrers lists.
+pub(crate) fn referrers(bytes: &[u8]) -> Result<Vec<(Digest, u64)>, FetchError> {
+    let document: ReferrersDocument = serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string()))?;
+    if document.media_type.as_deref().is_some_and(|found| found != media_type::OCI_INDEX) {
+        return Err(malformed("another mediaType"));
+    }
+    Ok(document.manifests.unwrap_or_default().into_iter().map(|entry| (entry.digest, entry.size)).collect())
+}
+
+/// At most `count` tags of a page, and whether it held more.
+pub(crate) fn tags(bytes: &[u8], count: usize) -> Result<(Vec<String>, bool), FetchError> {
+    let list: TagsDocument =
+        serde_json::from_slice(bytes).map_err(|error| FetchError::Malformed { problem: format!("expected a tag list, found: {error}") })?;
+    let mut tags = list.tags.unwrap_or_default();
+    // A registry may ignore `n` and send all at once.
+    let surplus = tags.len() > count;
+    tags.truncate(count);
+    tags.retain(|tag| tag.parse::<Tag>().is_ok());
+    Ok((tags, surplus))
 }
 
 fn malformed(found: &str) -> FetchError {
@@ -153,7 +164,7 @@ fn malformed(found: &str) -> FetchError {
 }
 
 /// The next page of a listing: on the same origin and below the same path, or refused.
-fn next_page(headers: &HeaderMap, here: &Url, first: &Url) -> Result<Option<Url>, FetchError> {
+pub(crate) fn next_page(headers: &HeaderMap, here: &Url, first: &Url) -> Result<Option<Url>, FetchError> {
     let links = headers.get_all(header::LINK).iter();
     let Some(target) = links.filter_map(|value| value.to_str().ok()).find_map(next_target) else {
         return Ok(None);

@@ -89,6 +89,17 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
+/// The header that a token endpoint's answer stands for, and its lifetime in seconds.
+pub(crate) fn answer(body: &[u8]) -> Result<(HeaderValue, u64), FetchError> {
+    // serde's own message would quote the answer.
+    let answer: Answer = serde_json::from_slice(body)
+        .map_err(|_| FetchError::Malformed { problem: "a token endpoint's answer that is not the JSON object expected".to_owned() })?;
+    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
+    let token = token.ok_or_else(|| FetchError::Malformed { problem: "a token endpoint's answer without a token".to_owned() })?;
+    let lifetime = answer.expires_in.unwrap_or(LIFETIME_MIN).clamp(LIFETIME_MIN, LIFETIME_MAX);
+    Ok((sensitive(&format!("Bearer {token}"))?, lifetime))
+}
+
 impl TokenRequest<'_> {
     /// Asks the realm. Follows no redirect, whatever its status.
     pub(crate) async fn send(self, transport: &Transport) -> Result<Token, FetchError> {
@@ -110,13 +121,8 @@ impl TokenRequest<'_> {
             });
         }
         let body = document(response, limits::TOKEN_BYTES, transport.idle_timeout).await?;
-        // serde's own message would quote the answer.
-        let answer: Answer = serde_json::from_slice(&body)
-            .map_err(|_| FetchError::Malformed { problem: "a token endpoint's answer that is not the JSON object expected".to_owned() })?;
-        let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-        let token = token.ok_or_else(|| FetchError::Malformed { problem: "a token endpoint's answer without a token".to_owned() })?;
-        let lifetime = answer.expires_in.unwrap_or(LIFETIME_MIN).clamp(LIFETIME_MIN, LIFETIME_MAX);
-        Ok(Token { header: sensitive(&format!("Bearer {token}"))?, expires: Some(asked + Duration::from_secs(lifetime)) })
+        let (header, lifetime) = answer(&body)?;
+        Ok(Token { header, expires: Some(asked + Duration::from_secs(lifetime)) })
     }
 
     fn request(&self) -> Result<Request, FetchError> {

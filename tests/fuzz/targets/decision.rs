@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use sealgate_verifier::{
-    Attachment, Collected, Digest, Evidence, ImageFacts, Location, Policy, PolicyParts, PublicKey, Quorum, Requirement, Revision, Rule, SignedBy,
-    Signer, SignerIdentity, Subject, Timestamp, TrustedKey, Verdict, evaluate, media_type,
+    Attachment, Collected, Digest, Evidence, ImageFacts, Location, Policy, PolicyParts, PublicKey, Quorum, Requirement, Revision, Rule,
+    SignedBy, Signer, SignerIdentity, Subject, Timestamp, TrustedKey, Verdict, evaluate, media_type,
 };
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
