@@ -21,7 +21,7 @@ fn a_broken_config_lists_every_error_at_once_and_exits_with_3() {
     let setup = Setup::new().line("lisen: 1").line("evidence: { ttl: soon }").registry("lab.example", "{ upstrm: http://127.0.0.1:9 }");
     let (code, log) = ended(setup.allow_all().start_unready());
     assert_eq!(code, Some(3), "{log}");
-    for place in ["sealgate.yaml:4:1", "sealgate.yaml:5:", "sealgate.yaml:8:"] {
+    for place in ["sealgate.yaml:4:1", "sealgate.yaml:5:", "sealgate.yaml:9:"] {
         assert!(log.contains(place), "{place} is not named:\n{log}");
     }
     assert!(log.contains("listen") && log.contains("upstream"), "no suggestion:\n{log}");
