@@ -1,7 +1,7 @@
 //! `preset:`: publishers whose identity is known, so that nobody has to copy it.
 //!
-//! Each names its source. The identities were read there on 2026-11-23 and could not be tried on the live registries; a publisher who
-//! changes its pipeline is denied until the preset, or an identity of one's own in its place, follows.
+//! Each names its source. The identities were read there on 2026-11-23 (Kong's and Tracee's on 2026-11-25) and could not be tried on the
+//! live registries; a publisher who changes its pipeline is denied until the preset, or an identity of one's own in its place, follows.
 
 use sealgate_verifier::policy::{Claim, GITHUB_ISSUER, IdentityMatcher, KeylessIdentity, PUBLIC_ROOT, TextMatcher};
 use sealgate_verifier::{Pattern, Signer, SignerIdentity};
@@ -25,8 +25,10 @@ enum Identity {
 
 const GOOGLE: &str = "https://accounts.google.com";
 
-/// Docker Official Images are not here: they carry no signature (docker/roadmap#493, #562, #563).
-pub(crate) static PRESETS: [Preset; 4] = [
+/// Docker Official Images are not here: they carry no signature (docker/roadmap#493, #562, #563). Nor are those whose signer differs from one
+/// user to the next (a Chainguard organisation's, whoever builds with docker/github-builder), or whose key or identity was not to be had
+/// from its publisher here (Docker Hardened Images, snyk/broker, serversideup/php).
+pub(crate) static PRESETS: [Preset; 6] = [
     // GoogleContainerTools/distroless, README.md, "How do I verify distroless images?"
     Preset {
         name: "distroless",
@@ -62,10 +64,30 @@ pub(crate) static PRESETS: [Preset; 4] = [
         source: Some("https://github.com/cilium/cilium"),
         images: "quay.io/cilium/*",
     },
+    // developer.konghq.com, "Verify signatures for signed Kong Gateway images": the signatures are in docker.io/kong/notary, which a rule
+    // names under `signatures-from`.
+    Preset {
+        name: "kong-gateway",
+        issuer: GITHUB_ISSUER,
+        identity: Identity::Regexp(r"https://github\.com/Kong/kong-ee/\.github/workflows/release\.yml@refs/(heads|tags)/[A-Za-z0-9._/-]+"),
+        source: Some("https://github.com/Kong/kong-ee"),
+        images: "docker.io/kong/kong-gateway",
+    },
+    // aquasecurity.github.io/tracee, "Verify tracee signature". Its expression is not anchored: any workflow of the repository, and of no
+    // repository whose name only begins so.
+    Preset {
+        name: "tracee",
+        issuer: GITHUB_ISSUER,
+        identity: Identity::Regexp(
+            r"https://github\.com/aquasecurity/tracee/\.github/workflows/[A-Za-z0-9._-]+@refs/(heads|tags)/[A-Za-z0-9._/-]+",
+        ),
+        source: Some("https://github.com/aquasecurity/tracee"),
+        images: "docker.io/aquasec/tracee",
+    },
 ];
 
 /// The names, for the table of fields.
-pub(crate) const NAMES: [&str; 4] = ["distroless", "kubernetes", "chainguard", "cilium"];
+pub(crate) const NAMES: [&str; 6] = ["distroless", "kubernetes", "chainguard", "cilium", "kong-gateway", "tracee"];
 
 impl Preset {
     /// The preset called `name`.
@@ -100,11 +122,21 @@ mod tests {
             let SignerIdentity::Keyless(keyless) = signer.identity else { panic!("{}", preset.name) };
             assert_eq!(keyless.issuer.matches(GITHUB_ISSUER), keyless.claims.contains_key(&Claim::SourceRepository), "{}", preset.name);
         }
-        let cilium = Preset::named("cilium").and_then(|preset| preset.signer(Vec::new())).expect("a signer");
-        let SignerIdentity::Keyless(cilium) = cilium.identity else { panic!("not keyless") };
-        let workflow = "https://github.com/cilium/cilium/.github/workflows/build-images-releases.yaml@refs/tags/";
-        for (tag, expected) in [("v1.18.2", true), ("v1.19.0-rc.1", true), ("v1.18.2/../x", false), ("main", false)] {
-            assert_eq!(cilium.subject.matches(&format!("{workflow}{tag}")), expected, "{tag}");
+        for (name, subject, expected) in [
+            ("cilium", "https://github.com/cilium/cilium/.github/workflows/build-images-releases.yaml@refs/tags/v1.18.2", true),
+            ("cilium", "https://github.com/cilium/cilium/.github/workflows/build-images-releases.yaml@refs/tags/v1.19.0-rc.1", true),
+            ("cilium", "https://github.com/cilium/cilium/.github/workflows/build-images-releases.yaml@refs/tags/v1.18.2/../x", false),
+            ("cilium", "https://github.com/cilium/cilium/.github/workflows/build-images-releases.yaml@refs/tags/main", false),
+            ("kong-gateway", "https://github.com/Kong/kong-ee/.github/workflows/release.yml@refs/heads/release/3.10.x.x", true),
+            ("kong-gateway", "https://github.com/kong/kong-ee/.github/workflows/release.yml@refs/tags/3.10.0.0", false),
+            ("kong-gateway", "https://github.com/Kong/kong-ee/.github/workflows/release.yml@refs/pull/1/merge", false),
+            ("tracee", "https://github.com/aquasecurity/tracee/.github/workflows/release.yaml@refs/tags/v0.22.0", true),
+            ("tracee", "https://github.com/aquasecurity/tracee-of-mallory/.github/workflows/release.yaml@refs/tags/v0.22.0", false),
+            ("tracee", "https://github.com/aquasecurity/tracee/.github/workflows/release.yaml@refs/pull/1/merge", false),
+        ] {
+            let signer = Preset::named(name).and_then(|preset| preset.signer(Vec::new())).expect(name);
+            let SignerIdentity::Keyless(keyless) = signer.identity else { panic!("{name}") };
+            assert_eq!(keyless.subject.matches(subject), expected, "{subject}");
         }
     }
 }
